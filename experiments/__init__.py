@@ -1,0 +1,1 @@
+"""Randomness, and what may be concluded from it."""

@@ -1,0 +1,1 @@
+"""One customer and one instant in, one decision out."""
