@@ -1,0 +1,138 @@
+"""The values that a decision is made of: what was asked, what is known, what was predicted, what was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.entities import Customer, Offer
+from features.instant import Instant
+from features.money import Money
+
+if TYPE_CHECKING:
+    from features.profiles import Profiles
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class BasketLine:
+    product_id: str
+    quantity: float = 1.0
+    amount: Money = 0
+    """Of the whole line."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRequest:
+    """``channels`` are those the caller could use; empty means that it did not say."""
+
+    customer_id: str
+    decided_at: Instant
+    decision_id: str
+    brand: str = "default"
+    channels: tuple[str, ...] = ()
+    placement: str | None = None
+    language: str | None = None
+    limit: int = 1
+    basket: tuple[BasketLine, ...] | None = None
+    """``None`` when the caller named no basket; empty when it is empty."""
+    context: Mapping[str, object] = field(default_factory=dict)
+    is_dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OfferUse:
+    """One reservation of an offer for this customer, as the store holds it."""
+
+    offer_id: str
+    decided_at: Instant
+    state: str
+    """``reserved``, ``confirmed``, ``accepted`` or ``released``; only the last leaves the cap alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerState:
+    """``profile`` holds one customer, or is ``None`` for one never heard of; an empty ``timezone`` is the brand's."""
+
+    profile: Profiles | None = None
+    customer: Customer | None = None
+    is_blocked: bool = False
+    uses: Sequence[OfferUse] = ()
+    declines: Sequence[tuple[str, Instant]] = ()
+    timezone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What the models said of one customer; ``None`` where a model is missing, with the reason in ``fallbacks``.
+
+    ``affinity`` has one number in [0, 1] per offer of the table, in its order: the chance that the next order holds
+    something of the offer's target. ``features`` is the vector that the models saw, for the log.
+    """
+
+    churn_probability: float | None = None
+    lifetime_value: float | None = None
+    """Mean of the gross purchases within the horizon, currency units."""
+    horizon_days: float | None = None
+    send_time: Floats | None = None
+    affinity: Floats | None = None
+    features: Floats | None = None
+    model_versions: Mapping[str, str] = field(default_factory=dict)
+    fallbacks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenOffer:
+    """``propensity`` is the probability that this offer stood at this rank; ``reserved_cost`` the most it may cost."""
+
+    offer: Offer
+    value: float | None
+    """Of the offer's depths, the one that was chosen."""
+    rank: int
+    propensity: float
+    expected_value: float
+    accept_probability: float
+    valid_until: Instant | None
+    reasons: tuple[str, ...]
+    words: Mapping[str, str]
+    reserved_cost: Money
+
+    @property
+    def offer_id(self) -> str:
+        return self.offer.offer_id
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An action that could have been taken, for the log; ``probability`` is that of standing first."""
+
+    offer_id: str
+    expected_value: float
+    accept_probability: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided and everything that the log needs to say why.
+
+    ``none_probability`` is the probability that this request was answered with nothing: the propensity of ``none``.
+    ``candidates`` are the eligible offers drawn among, and ``none``; their probabilities sum to one.
+    """
+
+    decision_id: str
+    decided_at: Instant
+    offers: tuple[ChosenOffer, ...]
+    none_probability: float
+    no_offer_reason: str | None
+    channel: str | None
+    send_at: Instant | None
+    expires_at: Instant
+    excluded: Mapping[str, int]
+    candidates: tuple[Candidate, ...]
+    fallback: str | None
