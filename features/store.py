@@ -1,0 +1,205 @@
+"""The one place where state is kept: SQLite in the workspace by default, PostgreSQL by ``LAGNIAPPE_DATABASE_URL``.
+
+Both are spoken to by the same SQLAlchemy Core statements and give the same promise: one writer at a time, a reader sees
+one moment, and what ``writing`` has left is durable. So a read-modify-write inside ``writing`` loses no update.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from features.errors import FieldError
+from features.schema import REVISION
+
+DATABASE_FILE = "lagniappe.db"
+LOCK_WAIT_SECONDS = 30
+_WRITER_LOCK = 5_718_231_004
+"""Any number that others are unlikely to lock in the same PostgreSQL database."""
+_POSTGRESQL = "a PostgreSQL URL such as postgresql://user:password@host:5432/database"
+
+
+class StoreError(FieldError):
+    """The store cannot be opened: ``field`` is the setting, ``value`` what it says."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Store:
+    workspace: Path
+    engine: Engine
+    is_sqlite: bool
+    _at_close: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def lake(self) -> Path:
+        """Bulk history as Parquet; only the files named in ``schema.segments`` count."""
+        return self.workspace / "lake"
+
+    @property
+    def models(self) -> Path:
+        return self.workspace / "models"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.workspace / "quarantine"
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, the only writing one; durable once left, undone by an exception."""
+        with self.engine.execution_options(writing=True).begin() as connection:
+            if not self.is_sqlite:
+                connection.execute(_WAIT_FOR_THE_WRITERS_TURN)
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One moment of the store, whatever is written meanwhile; what is written through it is undone."""
+        options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with self.engine.execution_options(**options).connect() as connection:
+            yield connection
+
+    def at_close(self, action: Callable[[], None]) -> None:
+        """Have ``action`` called by ``close``: for raw connections that were opened beside the pool."""
+        self._at_close.append(action)
+
+    def close(self) -> None:
+        while self._at_close:
+            self._at_close.pop()()
+        self.engine.dispose()
+
+
+_WAIT_FOR_THE_WRITERS_TURN = select(
+    func.set_config("lock_timeout", f"{LOCK_WAIT_SECONDS}s", True), func.pg_advisory_xact_lock(_WRITER_LOCK)
+)
+
+
+def open_store(workspace: Path, database_url: str | None = None) -> Store:
+    """The store of a workspace, made or brought to the present schema first if need be.
+
+    Raises
+    ------
+    StoreError
+        If the workspace cannot be written or the database not be used; it names the setting.
+    """
+    _make_workspace(workspace)
+    if database_url is None:
+        path = workspace / DATABASE_FILE
+        store = Store(workspace, _sqlite_engine(path), True)
+        setting, value, expected = "workspace", str(path), "an SQLite database that can be written, or no such file"
+    else:
+        url = _postgresql_url(database_url)
+        store = Store(workspace, create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10}), False)
+        setting, value, expected = "LAGNIAPPE_DATABASE_URL", url.render_as_string(), _POSTGRESQL
+    try:
+        with _one_opener(workspace):
+            _bring_to_present_schema(store, setting, value)
+    except (DBAPIError, StoreError) as error:
+        store.close()
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(setting, value, f"{expected} ({_reason(error)})", "store") from error
+    return store
+
+
+def _make_workspace(workspace: Path) -> None:
+    expected = "a folder that can be written"
+    try:
+        for folder in (workspace, workspace / "lake", workspace / "models", workspace / "quarantine"):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError("workspace", str(workspace), f"{expected} ({error.strerror})", "store") from error
+    for path in (workspace, workspace / DATABASE_FILE):
+        if path.exists() and not os.access(path, os.W_OK):
+            raise StoreError("workspace", str(path), f"{expected} (it is read-only)", "store")
+
+
+def _postgresql_url(text_: str) -> URL:
+    try:
+        url = make_url(text_)
+    except ArgumentError as error:
+        raise StoreError("LAGNIAPPE_DATABASE_URL", text_, _POSTGRESQL, "store") from error
+    if url.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
+        raise StoreError("LAGNIAPPE_DATABASE_URL", url.render_as_string(), _POSTGRESQL, "store")
+    return url.set(drivername="postgresql+psycopg")
+
+
+def _sqlite_engine(path: Path) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), connect_args={"timeout": LOCK_WAIT_SECONDS}, pool_size=8
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # BEGIN is ours: the driver's would come late and never be IMMEDIATE
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "cache_size = -65536",
+        "mmap_size = 1073741824",
+        "journal_size_limit = 67108864",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+@contextmanager
+def _one_opener(workspace: Path) -> Iterator[None]:
+    """Keeps workers that start together from making the same new database at once."""
+    folder = os.open(workspace, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _bring_to_present_schema(store: Store, setting: str, value: str) -> None:
+    with store.reading() as connection:
+        if _revision(connection) == REVISION:
+            return
+    with store.writing() as connection:
+        found = _revision(connection)
+        if found != REVISION:
+            _migrate(connection, found, setting, value)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _migrate(connection: Connection, found: str | None, setting: str, value: str) -> None:
+    # Only here, because importing alembic takes longer than opening a store that needs no migration.
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory(str(Path(__file__).parent / "migrations"))
+    if found is not None and found not in {known.revision for known in script.walk_revisions()}:
+        expected = f"a database of revision {REVISION} or earlier (this one is of {found}: update lagniappe)"
+        raise StoreError(setting, value, expected, "store")
+    with EnvironmentContext(Config(), script, fn=lambda rev, _: script._upgrade_revs(REVISION, rev)) as environment:
+        environment.configure(connection=connection)
+        environment.run_migrations()
+
+
+def _reason(error: DBAPIError) -> str:
+    return " ".join(str(error.orig).split())
