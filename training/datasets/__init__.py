@@ -1,0 +1,1 @@
+"""Public data brought into the contract's format."""
