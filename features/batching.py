@@ -1,0 +1,145 @@
+"""A profile that is being folded, as a batch of length one, and back."""
+
+import numpy as np
+
+from features.facts import hour_of_week
+from features.profile import Profile
+from features.profiles import CONTACT_FACETS, Channels, Contacts, Hours, Integers, Orders, Products, Profiles, Remnants
+from features.statistics import NEVER_FIRST, OF_ORDER
+
+_ORDER = {statistic.name: index for index, statistic in enumerate(OF_ORDER)}
+
+
+def _offsets(size: int) -> Integers:
+    return np.array([0, size], dtype=np.int64)
+
+
+def to_batch(customer_id: str, profile: Profile, timezone: str) -> Profiles:
+    """A profile that was being folded, as a batch of length one."""
+    standing = sorted(
+        ((key, values) for key, values in profile.orders.items() if values[_ORDER["lines"]]),
+        key=lambda order: (order[1][_ORDER["first_at"]], order[0]),
+    )
+    rest = sorted((key, values) for key, values in profile.orders.items() if not values[_ORDER["lines"]])
+    return Profiles(
+        [customer_id],
+        np.array([profile.customer], dtype=np.int64),
+        np.array([profile.decayed], dtype=np.float64),
+        _orders(standing, timezone),
+        Remnants(
+            _offsets(len(rest)),
+            np.array([key for key, _ in rest], dtype=np.uint64),
+            np.array([values[_ORDER["refunded"]] for _, values in rest], dtype=np.int64),
+            np.array([values[_ORDER["cancellations"]] for _, values in rest], dtype=np.int64),
+        ),
+        _products(profile),
+        _hours(profile),
+        _channels(profile),
+        _contacts(profile),
+        [profile.states],
+    )
+
+
+def _orders(standing: list[tuple[int, list[int]]], timezone: str) -> Orders:
+    def column(name: str) -> Integers:
+        return np.array([values[_ORDER[name]] for _, values in standing], dtype=np.int64)
+
+    first_at = column("first_at")
+    return Orders(
+        _offsets(len(standing)),
+        np.array([key for key, _ in standing], dtype=np.uint64),
+        first_at,
+        column("amount"),
+        column("lines"),
+        column("refunded"),
+        np.array([hour_of_week(int(at), timezone) for at in first_at], dtype=np.uint8),
+    )
+
+
+def _products(profile: Profile) -> Products:
+    ids = sorted(profile.products)
+    values = np.array([profile.products[i][0] for i in ids], dtype=np.int64).reshape(len(ids), 3)
+    decayed = np.array([profile.products[i][1] for i in ids], dtype=np.float64)
+    codes = np.arange(len(ids), dtype=np.int32)
+    return Products(_offsets(len(ids)), codes, values[:, 0], values[:, 1], values[:, 2], decayed, ids)
+
+
+def _hours(profile: Profile) -> Hours:
+    hours = sorted(profile.hours)
+    values = np.array([profile.hours[hour] for hour in hours], dtype=np.int64).reshape(len(hours), 2)
+    return Hours(_offsets(len(hours)), np.array(hours, dtype=np.uint8), values[:, 0], values[:, 1])
+
+
+def _channels(profile: Profile) -> Channels:
+    names = sorted(profile.channels)
+    values = np.array([profile.channels[name] for name in names], dtype=np.int64).reshape(len(names), 3)
+    codes = np.arange(len(names), dtype=np.int32)
+    return Channels(_offsets(len(names)), codes, values[:, 0], values[:, 1], values[:, 2], names)
+
+
+def _contacts(profile: Profile) -> Contacts:
+    names = sorted({offer_id for offer_id, *_ in profile.contacts})
+    number = {name: index for index, name in enumerate(names)}
+    rows = sorted(
+        (at, number[offer_id], CONTACT_FACETS.index(facet), own, count)
+        for (offer_id, facet, at, own), count in profile.contacts.items()
+    )
+    return Contacts(
+        _offsets(len(rows)),
+        np.array([code for _, code, *_ in rows], dtype=np.int32),
+        np.array([facet for _, _, facet, *_ in rows], dtype=np.uint8),
+        np.array([at for at, *_ in rows], dtype=np.int64),
+        np.array([own for *_, own, _ in rows], dtype=np.bool_),
+        np.array([count for *_, count in rows], dtype=np.int64),
+        names,
+    )
+
+
+def to_profile(batch: Profiles) -> Profile:
+    """The one profile of a batch of length one, ready to be folded on."""
+    orders, remnants, products = batch.orders, batch.remnants, batch.products
+    channels, contacts, hours = batch.channels, batch.contacts, batch.hours
+    known = zip(
+        orders.key.tolist(),
+        orders.first_at.tolist(),
+        orders.amount.tolist(),
+        orders.lines.tolist(),
+        orders.refunded.tolist(),
+        strict=True,
+    )
+    rest = zip(remnants.key.tolist(), remnants.refunded.tolist(), remnants.cancellations.tolist(), strict=True)
+    bought = zip(
+        products.code.tolist(),
+        products.lines.tolist(),
+        products.amount.tolist(),
+        products.last_at.tolist(),
+        products.decayed.tolist(),
+        strict=True,
+    )
+    active = zip(hours.hour.tolist(), hours.engaged.tolist(), hours.sent.tolist(), strict=True)
+    heard = zip(
+        channels.code.tolist(),
+        channels.sent.tolist(),
+        channels.responses.tolist(),
+        channels.purchase_lines.tolist(),
+        strict=True,
+    )
+    met = zip(
+        contacts.code.tolist(),
+        contacts.facet.tolist(),
+        contacts.at.tolist(),
+        contacts.is_own_decision.tolist(),
+        contacts.count.tolist(),
+        strict=True,
+    )
+    return Profile(
+        customer=batch.integers[0].tolist(),
+        decayed=batch.decayed[0].tolist(),
+        orders={key: [first, amount, lines, refunded, 0] for key, first, amount, lines, refunded in known}
+        | {key: [NEVER_FIRST, 0, 0, refunded, cancelled] for key, refunded, cancelled in rest},
+        products={products.vocabulary[c]: ([lines, amount, last], d) for c, lines, amount, last, d in bought},
+        hours={hour: [engaged, sent] for hour, engaged, sent in active},
+        channels={channels.vocabulary[c]: list(counts) for c, *counts in heard},
+        contacts={(contacts.vocabulary[c], CONTACT_FACETS[f], at, own): count for c, f, at, own, count in met},
+        states=dict(batch.states[0]),
+    )

@@ -1,0 +1,237 @@
+"""Profiles of many customers as columns: what feature vectors, models and decisions read.
+
+Whatever a customer has many of (orders, products, ...) lies in flat arrays; the rows of customer ``i`` are
+``offsets[i]:offsets[i + 1]``. One customer is a batch of length one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.instant import Instant
+from features.profile import State
+from features.statistics import DECAYED_OF_CUSTOMER, OF_CUSTOMER, identities
+
+Integers = NDArray[np.int64]
+INTEGER_COLUMNS = {statistic.name: index for index, statistic in enumerate(OF_CUSTOMER)}
+DECAYED_COLUMNS = {statistic.name: index for index, statistic in enumerate(DECAYED_OF_CUSTOMER)}
+CONTACT_FACETS = ("offer_presented", "offer_accepted", "offer_declined", "offer_expired")
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Orders with at least one line that stands, by first time within each customer.
+
+    ``amount`` and ``refunded`` are money (ten-thousandths), ``hour`` is the local hour of the week of ``first_at``.
+    """
+
+    offsets: Integers
+    key: NDArray[np.uint64]
+    first_at: Integers
+    amount: Integers
+    lines: Integers
+    refunded: Integers
+    hour: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Remnants:
+    """Orders known only from a refund or a cancellation."""
+
+    offsets: Integers
+    key: NDArray[np.uint64]
+    refunded: Integers
+    cancellations: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Products:
+    """What each customer bought, by id; ``code`` points into ``vocabulary``.
+
+    ``decayed`` counts lines with a half-life of 90 days at ``last_at`` (not at any common instant).
+    """
+
+    offsets: Integers
+    code: NDArray[np.int32]
+    lines: Integers
+    amount: Integers
+    last_at: Integers
+    decayed: NDArray[np.float64]
+    vocabulary: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """How often a customer was active, and was written to, by local hour of the week."""
+
+    offsets: Integers
+    hour: NDArray[np.uint8]
+    engaged: Integers
+    sent: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    offsets: Integers
+    code: NDArray[np.int32]
+    sent: Integers
+    responses: Integers
+    purchase_lines: Integers
+    vocabulary: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """Presentations, acceptances, refusals and expiries of offers, by time; ``facet`` indexes ``CONTACT_FACETS``."""
+
+    offsets: Integers
+    code: NDArray[np.int32]
+    facet: NDArray[np.uint8]
+    at: Integers
+    is_own_decision: NDArray[np.bool_]
+    count: Integers
+    vocabulary: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """``n`` profiles.
+
+    ``integers`` is (n, len(OF_CUSTOMER)), ``decayed`` is (n, len(DECAYED_OF_CUSTOMER)) at each customer's own
+    ``last_event_at``. ``states`` holds (when, value) by name; see :func:`features.profile.states_of`.
+    """
+
+    customer_ids: list[str]
+    integers: Integers
+    decayed: NDArray[np.float64]
+    orders: Orders
+    remnants: Remnants
+    products: Products
+    hours: Hours
+    channels: Channels
+    contacts: Contacts
+    states: list[dict[str, tuple[Instant, State]]]
+
+    def __len__(self) -> int:
+        return len(self.customer_ids)
+
+    def column(self, name: str) -> Integers:
+        """The statistic of that name, one value a customer."""
+        values: Integers = self.integers[:, INTEGER_COLUMNS[name]]
+        return values
+
+    @property
+    def last_event_at(self) -> Integers:
+        return self.column("last_event_at")
+
+    def take(self, rows: Sequence[int] | NDArray[np.integer]) -> "Profiles":
+        """The profiles at those positions, in that order; vocabularies stay whole."""
+        index = np.asarray(rows, dtype=np.int64)
+        return Profiles(
+            [self.customer_ids[i] for i in index],
+            self.integers[index],
+            self.decayed[index],
+            take_rows(self.orders, index),
+            take_rows(self.remnants, index),
+            take_rows(self.products, index),
+            take_rows(self.hours, index),
+            take_rows(self.channels, index),
+            take_rows(self.contacts, index),
+            [self.states[i] for i in index],
+        )
+
+
+Ragged = TypeVar("Ragged", Orders, Remnants, Products, Hours, Channels, Contacts)
+
+
+def ranges(starts: Integers, lengths: Integers) -> Integers:
+    """The numbers of several ranges, one after the other.
+
+    >>> ranges(np.array([5, 0]), np.array([2, 3]))
+    array([5, 6, 0, 1, 2])
+    """
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if ends.size else 0
+    positions: Integers = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+    return positions
+
+
+def take_rows(table: Ragged, rows: Integers) -> Ragged:
+    lengths = np.diff(table.offsets)[rows]
+    positions = ranges(table.offsets[:-1][rows], lengths)
+    columns: dict[str, Any] = {
+        column.name: value[positions]
+        for column in fields(table)
+        if isinstance(value := getattr(table, column.name), np.ndarray) and column.name != "offsets"
+    }
+    columns["offsets"] = offsets_of(lengths)
+    if not isinstance(table, Orders | Remnants | Hours):
+        columns["vocabulary"] = table.vocabulary
+    return type(table)(**columns)
+
+
+def offsets_of(lengths: Integers) -> Integers:
+    return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths, dtype=np.int64)])
+
+
+def concatenate(parts: Sequence[Profiles]) -> Profiles:
+    """All the profiles, with common vocabularies."""
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        return empty()
+    return Profiles(
+        [customer_id for part in parts for customer_id in part.customer_ids],
+        np.concatenate([part.integers for part in parts]),
+        np.concatenate([part.decayed for part in parts]),
+        _concatenate([part.orders for part in parts]),
+        _concatenate([part.remnants for part in parts]),
+        _concatenate([part.products for part in parts]),
+        _concatenate([part.hours for part in parts]),
+        _concatenate([part.channels for part in parts]),
+        _concatenate([part.contacts for part in parts]),
+        [states for part in parts for states in part.states],
+    )
+
+
+def _concatenate(tables: list[Ragged]) -> Ragged:
+    first = tables[0]
+    columns: dict[str, Any] = {
+        column.name: np.concatenate([getattr(table, column.name) for table in tables])
+        for column in fields(first)
+        if column.name not in ("offsets", "vocabulary", "code")
+    }
+    columns["offsets"] = offsets_of(np.concatenate([np.diff(table.offsets) for table in tables]))
+    if isinstance(first, Orders | Remnants | Hours):
+        return type(first)(**columns)
+    numbers: dict[str, int] = {}
+    codes = [
+        np.array([numbers.setdefault(word, len(numbers)) for word in table.vocabulary], dtype=np.int32)[table.code]
+        for table in tables
+        if not isinstance(table, Orders | Remnants | Hours)
+    ]
+    return type(first)(**columns, code=np.concatenate(codes), vocabulary=list(numbers))
+
+
+def empty(customer_ids: Sequence[str] = ()) -> Profiles:
+    """Customers of whom nothing is known yet."""
+    n = len(customer_ids)
+    offsets = np.zeros(n + 1, dtype=np.int64)
+    integers = np.tile(np.array(identities(OF_CUSTOMER), dtype=np.int64), (n, 1))
+    numbers = np.zeros(0, dtype=np.int64)
+    keys, codes, bytes_ = np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.uint8)
+    return Profiles(
+        list(customer_ids),
+        integers,
+        np.zeros((n, len(DECAYED_OF_CUSTOMER))),
+        Orders(offsets, keys, numbers, numbers, numbers, numbers, bytes_),
+        Remnants(offsets, keys, numbers, numbers),
+        Products(offsets, codes, numbers, numbers, numbers, np.zeros(0), []),
+        Hours(offsets, bytes_, numbers, numbers),
+        Channels(offsets, codes, numbers, numbers, numbers, []),
+        Contacts(offsets, codes, bytes_, numbers, np.zeros(0, dtype=np.bool_), numbers, []),
+        [{} for _ in customer_ids],
+    )
