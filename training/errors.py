@@ -1,0 +1,20 @@
+"""What can go wrong in training.
+
+ValueError
+└── TrainingError
+    └── NotEnoughData
+"""
+
+
+class TrainingError(ValueError):
+    """A model could not be made, read or put to use."""
+
+
+class NotEnoughData(TrainingError):  # noqa: N818  (a verdict on the data, no fault of the program)
+    """The history cannot support a model; it is skipped, and the reason is shown."""
+
+    def __init__(self, field: str, value: object, expected: str) -> None:
+        super().__init__(f"{field}: got {value}, expected {expected}")
+        self.field = field
+        self.value = value
+        self.expected = expected
