@@ -74,7 +74,10 @@ class Sum:
         return min(one + other, LARGEST_SUM)
 
     def aggregate(self, facts: Any) -> Any:
-        return facts[self.column].sum(where=facts.facet.isin(self.facets)).fill_null(0)
+        import ibis  # the service, which never aggregates, does without
+
+        total = facts[self.column].sum(where=facts.facet.isin(self.facets)).fill_null(0)
+        return ibis.least(total, LARGEST_SUM)
 
 
 @dataclass(frozen=True, slots=True)
