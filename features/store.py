@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, func, inspect, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -79,6 +81,15 @@ class Store:
 _WAIT_FOR_THE_WRITERS_TURN = select(
     func.set_config("lock_timeout", f"{LOCK_WAIT_SECONDS}s", True), func.pg_advisory_xact_lock(_WRITER_LOCK)
 )
+
+
+def upsert(connection: Connection, table: Table) -> Insert:
+    """The statement that puts rows into a table, each in the place of a former one with the same primary key."""
+    insert: Callable[[Table], Any] = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(table)
+    others = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    done: Insert = statement.on_conflict_do_update(index_elements=table.primary_key.columns, set_=others)
+    return done
 
 
 def open_store(workspace: Path, database_url: str | None = None) -> Store:
