@@ -1,10 +1,7 @@
 """The values that a decision is made of: what was asked, what is known, what was predicted, what was chosen."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +9,7 @@ from numpy.typing import NDArray
 from features.entities import Customer, Offer
 from features.instant import Instant
 from features.money import Money
-
-if TYPE_CHECKING:
-    from features.profiles import Profiles
+from features.profiles import Profiles
 
 Floats = NDArray[np.float64]
 

@@ -1,27 +1,20 @@
 """The offers of a brand as columns, so that fifty of them cost a request little more than one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from features.entities import Offer, Product
 from features.money import Money
-from serving.policy import Policy
+from serving.arbitration import Worth, build_worth, to_minor
+from serving.eligibility import Codes, Refusal, Rules, build_rules
+from serving.policy import BrandTerms, Policy
+from serving.targets import Targets, build_targets
+from serving.words import Phrases, phrases
 
-
-@dataclass(frozen=True, slots=True)
-class BrandTerms:
-    """What the brand file settles for every decision."""
-
-    brand: str = "default"
-    timezone: str = "UTC"
-    currency: str | None = None
-    point_value: float | None = None
-    """Currency units per bonus point; without it the cost of points is unknown."""
-    margin_rate: float | None = None
-    languages: tuple[str, ...] = ("en",)
-    quiet_hours: frozenset[int] = frozenset()
-    """Local hours (0 to 23) in which no message is sent."""
-    protected_attributes: frozenset[str] = frozenset()
+__all__ = ["BrandTerms", "OfferTable", "OfferUsage", "build_offer_table", "with_usage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +28,72 @@ class OfferUsage:
 
 @dataclass(frozen=True, slots=True)
 class OfferTable:
-    """One column entry per offer, in the order of ``offers``."""
+    """One entry per offer in each column, in the order of ``offers`` (by id, the newest word on each)."""
 
     offers: tuple[Offer, ...]
     index: Mapping[str, int]
     terms: BrandTerms
-    targets: tuple[frozenset[str] | None, ...]
-    """Product ids that each offer is about, categories resolved; ``None`` means everything."""
+    targets: Targets
+    worth: Worth
+    rules: Rules
+    standing: Codes
+    """The refusals that hold for everyone, before anything was given away."""
+    phrases: tuple[Phrases, ...]
+    group: NDArray[np.int64]
+    """Number of the exclusive group; -1 for none."""
+    has_groups: bool
 
 
 def build_offer_table(
     offers: Sequence[Offer], products: Sequence[Product], terms: BrandTerms, policy: Policy
 ) -> OfferTable:
     """The columns of all offers of one brand; called when the catalogue changes, never per request."""
-    raise NotImplementedError
+    ordered = tuple(sorted({offer.offer_id: offer for offer in offers}.values(), key=lambda offer: offer.offer_id))
+    targets = build_targets(ordered, products)
+    worth = build_worth(ordered, products, targets.product_sets, terms, policy)
+    standing = np.where(worth.is_cost_unknown, Refusal.COST_UNKNOWN, 0).astype(np.int8)
+    rules = build_rules(ordered, standing)
+    names = {product.product_id: product.name or product.product_id for product in products}
+    groups: dict[str | None, int] = {
+        offer.exclusive_group: number for number, offer in enumerate(ordered) if offer.exclusive_group
+    }
+    group = np.array([groups.get(offer.exclusive_group, -1) for offer in ordered], dtype=np.int64)
+    table = OfferTable(
+        offers=ordered,
+        index=rules.index,
+        terms=terms,
+        targets=targets,
+        worth=worth,
+        rules=rules,
+        standing=rules.standing,
+        phrases=tuple(phrases(offer, names, terms) for offer in ordered),
+        group=group,
+        has_groups=bool((group >= 0).any()),
+    )
+    return with_usage(table, {})
 
 
 def with_usage(table: OfferTable, usage: Mapping[str, OfferUsage]) -> OfferTable:
-    """The same table, knowing what is left of each cap, stock and budget; cheap enough to be called after every batch."""
-    raise NotImplementedError
+    """The same table, knowing what is left of each cap, stock and budget; cheap enough to call after every batch.
+
+    A budget is refused once even the least costly acceptance would not fit; whether this customer's fits is for the
+    transaction that reserves it.
+    """
+    standing = table.standing.copy()
+    for row, offer in enumerate(table.offers):
+        if offer.cap_total is None and offer.stock is None and offer.budget is None:
+            continue
+        used = usage.get(offer.offer_id, OfferUsage())
+        if offer.budget is not None and used.committed + _least_cost(table.worth, row) > offer.budget:
+            standing[row] = Refusal.BUDGET
+        if offer.stock is not None and used.issued >= offer.stock:
+            standing[row] = Refusal.STOCK
+        if offer.cap_total is not None and used.issued >= offer.cap_total:
+            standing[row] = Refusal.CAP_TOTAL
+    return replace(table, rules=replace(table.rules, standing=standing))
+
+
+def _least_cost(worth: Worth, row: int) -> Money:
+    """Of one acceptance: where it is a share of a spend that is not known yet, more than nothing."""
+    fixed, share = worth.cost_fixed[row], worth.cost_share[row]
+    return max(to_minor(fixed), 1) if fixed or share else 0

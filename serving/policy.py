@@ -1,15 +1,17 @@
-"""How decisions are made: the numbers that a person may turn."""
+"""How decisions are made: the numbers that a person may turn, and what the brand has settled."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_HOUR, MICROSECONDS_PER_SECOND, Instant
+from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Defaults are priors, not findings: each is a plain guess until logged decisions say better."""
+    """The defaults are priors, not findings: plain guesses until logged decisions say better."""
 
     version: str = "prior-1"
+    salt: str = "decide"
+    """Of the hash that stands for chance; decisions of another salt are independent of these."""
     epsilon: float = 0.05
     """Total probability given to exploration, spread evenly over the shortlist and ``none``."""
     shortlist: int = 10
@@ -19,26 +21,48 @@ class Policy:
     margin_rate: float = 0.25
     """Where neither the product nor the brand states one."""
     typical_order: float = 30.0
-    """Currency units; where neither the customer nor the catalogue tells what an order comes to."""
+    """Currency units; where neither the customer nor the basket tells what an order comes to."""
     retention_lift: float = 0.05
     """By how much accepting an offer lowers the chance of churn, as a share of that chance."""
     value_per_priority: float = 0.01
-    """Currency units that one point of ``priority`` is worth, given that the offer is accepted."""
+    """Currency units that one point of ``priority`` adds to an offer, given that it is accepted."""
     points_per_unit: float = 1.0
     """Points that a currency unit of spend earns before any multiplier."""
     worst_case_orders: float = 4.0
     """The most that an offer's order may come to, in typical orders of the customer."""
     decline_suppression_days: float = 30.0
+    """For how long an offer that was declined is not made again; 0 turns it off."""
     send_within_hours: int = 168
-    reservation: Instant = 30 * 60 * MICROSECONDS_PER_SECOND
+    reservation_seconds: int = 30 * 60
     """How long an answer given on the spot holds its cap, stock and budget."""
-    message_reservation: Instant = MICROSECONDS_PER_DAY
+    message_reservation_seconds: int = 24 * 60 * 60
     """The same for a message, from the moment at which it is to be sent."""
-    message_channels: frozenset[str] = field(
-        default_factory=lambda: frozenset({"email", "push", "sms", "messenger", "mail", "phone"})
-    )
+    message_channels: frozenset[str] = frozenset({"email", "push", "sms", "messenger", "mail", "phone"})
     personal_purposes: tuple[str, ...] = ("purchases", "browsing", "attributes")
     """A customer who refused all of these gets only offers that are not personalised."""
 
+    def hold(self, *, is_message: bool) -> int:
+        """Microseconds for which a reservation stands."""
+        seconds = self.message_reservation_seconds if is_message else self.reservation_seconds
+        return seconds * MICROSECONDS_PER_SECOND
 
-SEND_STEP: Instant = MICROSECONDS_PER_HOUR
+    @property
+    def decline_suppression(self) -> int:
+        """Microseconds."""
+        return int(self.decline_suppression_days * MICROSECONDS_PER_DAY)
+
+
+@dataclass(frozen=True, slots=True)
+class BrandTerms:
+    """What the brand file settles for every decision."""
+
+    brand: str = "default"
+    timezone: str = "UTC"
+    currency: str | None = None
+    point_value: float | None = None
+    """Currency units per bonus point; without it the cost of points is unknown."""
+    margin_rate: float | None = None
+    languages: tuple[str, ...] = ("en", "ru")
+    quiet_hours: frozenset[int] = frozenset()
+    """Local hours (0 to 23) in which no message is sent."""
+    protected_attributes: frozenset[str] = frozenset()

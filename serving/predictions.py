@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
+from features.instant import Instant
+from features.profiles import Profiles
+from serving.decision import Predictions
+from serving.offer_table import OfferTable
 
 if TYPE_CHECKING:
-    from features.instant import Instant
-    from features.profiles import Profiles
-    from serving.decision import Predictions
-    from serving.offer_table import OfferTable
-
     from training.models.churn import ChurnModel
     from training.models.favourite_product import FavouriteProductModel
     from training.models.lifetime_value import LifetimeValueModel
@@ -34,5 +32,5 @@ class Models:
 
 
 def predict(models: Models, profile: Profiles, decided_at: Instant, offers: OfferTable) -> Predictions:
-    """What the models say of the one customer in ``profile``; a missing model leaves its output empty, with the reason."""
+    """What the models say of the one customer in ``profile``; a missing model leaves its output empty."""
     raise NotImplementedError

@@ -1,0 +1,174 @@
+r"""What each offer is worth for one customer: expected incremental margin, from priors until there are responses.
+
+With :math:`p` the chance that the offer is accepted, :math:`b` the chance that its target would be bought anyway,
+:math:`s` the spend on the target, :math:`m` its margin rate and :math:`c` the cost of an acceptance::
+
+    value = p * ((1 - b) * m * s - c + retention + priority)
+    retention = churn probability * retention lift * margin rate * lifetime value
+
+The cost is paid to those who would have bought anyway too; their margin is not counted. "No offer" is worth 0.
+None of this was learned from responses: :math:`p` is a prior by kind and depth, bent by affinity.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.entities import Offer, OfferKind, Product
+from features.money import MONEY_SCALE, from_money
+from serving.offer_cost import CostUnknownError, OfferCost, chosen_value, offer_cost
+from serving.policy import BrandTerms, Policy
+
+Floats = NDArray[np.float64]
+
+BASE_RATES = {
+    OfferKind.DISCOUNT_PERCENT: 0.05,
+    OfferKind.DISCOUNT_AMOUNT: 0.05,
+    OfferKind.CASHBACK: 0.04,
+    OfferKind.BONUS_POINTS: 0.04,
+    OfferKind.POINTS_MULTIPLIER: 0.04,
+    OfferKind.GIFT: 0.10,
+    OfferKind.FREE_DELIVERY: 0.08,
+    OfferKind.EARLY_ACCESS: 0.05,
+    OfferKind.CHALLENGE: 0.03,
+    OfferKind.INFORMATION: 0.02,
+}
+"""Prior share of customers who take up an offer of no depth on something they do not usually buy.
+
+Coupons are redeemed by a few in a hundred of those who hold them; the rest is ranked around that by judgement.
+"""
+MOST_LIKELY = 0.6
+"""No prior is surer than this."""
+DEPTH_EFFECT = 0.4
+"""How much of a percentage of depth turns into acceptance."""
+AFFINITY_EFFECT = 3.0
+"""A customer sure to buy the target takes an offer on it up (1 + this) times as often as one who never does."""
+LARGE_SHARE_OF_ORDER = 0.5
+"""An amount is as deep as this share at most, whatever the target costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What an acceptance of each offer brings and costs, before anything is known of the customer.
+
+    ``target_price`` is the mean price in the target, NaN where the catalogue does not tell.
+    """
+
+    accept_prior: Floats
+    margin_rate: Floats
+    target_price: Floats
+    cost_fixed: Floats
+    cost_share: Floats
+    priority: Floats
+    is_cost_unknown: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What matters of the customer to the worth of offers; per offer where an array."""
+
+    affinity: Floats
+    """Chance that the next order holds something of the target."""
+    target_spend: Floats
+    """Currency units that an order with the target spends on it; NaN where the customer never bought it."""
+    typical_order: float
+    """Currency units."""
+    order_probability: float
+    """Of any order while the offer lasts; 1 where there is a basket, and where no model tells (to claim too little)."""
+    churn_probability: float
+    """0 where no model tells."""
+    lifetime_value: float
+    """Currency units within the horizon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Per offer: expected incremental margin, chance of acceptance, and the most that it may cost (currency units)."""
+
+    expected_value: Floats
+    accept_probability: Floats
+    worst_cost: Floats
+
+
+def build_worth(
+    offers: Sequence[Offer],
+    products: Sequence[Product],
+    product_sets: Sequence[frozenset[str] | None],
+    terms: BrandTerms,
+    policy: Policy,
+) -> Worth:
+    """The columns of worth of one brand's offers."""
+    by_id = {product.product_id: product for product in products}
+    default_margin = policy.margin_rate if terms.margin_rate is None else terms.margin_rate
+    overall_margin = _mean([p.margin_rate for p in products if p.margin_rate is not None]) or default_margin
+    rows = []
+    for offer, product_set in zip(offers, product_sets, strict=True):
+        about = [by_id[product_id] for product_id in product_set or () if product_id in by_id]
+        price = _mean([from_money(product.price) for product in about if product.price is not None])
+        margins = [default_margin if product.margin_rate is None else product.margin_rate for product in about]
+        margin = (_mean(margins) if margins else None) or overall_margin
+        try:
+            cost, is_unknown = offer_cost(offer, terms, policy, price), False
+        except CostUnknownError:
+            cost, is_unknown = OfferCost(), True
+        rows.append((offer, price, margin, cost, is_unknown))
+    return Worth(
+        accept_prior=_floats([accept_prior(offer, price or policy.typical_order) for offer, price, *_ in rows]),
+        margin_rate=_floats([margin for _, _, margin, _, _ in rows]),
+        target_price=_floats([np.nan if price is None else price for _, price, *_ in rows]),
+        cost_fixed=_floats([cost.fixed for *_, cost, _ in rows]),
+        cost_share=_floats([cost.share for *_, cost, _ in rows]),
+        priority=_floats([offer.priority * policy.value_per_priority for offer in offers]),
+        is_cost_unknown=np.array([is_unknown for *_, is_unknown in rows], dtype=np.bool_),
+    )
+
+
+def accept_prior(offer: Offer, usual_spend: float) -> float:
+    """The chance of acceptance by someone with no affinity to the target; ``usual_spend`` in currency units.
+
+    >>> round(accept_prior(Offer(offer_id="a", kind=OfferKind.DISCOUNT_PERCENT, value=20.0), 30.0), 2)
+    0.13
+    """
+    value = chosen_value(offer) or 0.0
+    depth = 0.0
+    if offer.kind in (OfferKind.DISCOUNT_PERCENT, OfferKind.CASHBACK):
+        depth = value / 100
+    elif offer.kind is OfferKind.DISCOUNT_AMOUNT:
+        depth = min(value / max(usual_spend, 1e-9), LARGE_SHARE_OF_ORDER)
+    return min(BASE_RATES[offer.kind] + DEPTH_EFFECT * depth, MOST_LIKELY)
+
+
+def values(worth: Worth, known: Circumstances, policy: Policy) -> Values:
+    """The worth of every offer for one customer."""
+    accept = accept_probability(worth.accept_prior, known.affinity)
+    spend = np.where(np.isnan(known.target_spend), worth.target_price, known.target_spend)
+    spend = np.where(np.isnan(spend), known.typical_order, spend)
+    anyway = known.affinity * known.order_probability
+    cost = worth.cost_fixed + worth.cost_share * spend
+    kept = known.churn_probability * policy.retention_lift * known.lifetime_value
+    gain = ((1.0 - anyway) * spend + kept) * worth.margin_rate
+    largest = policy.worst_case_orders * known.typical_order
+    return Values(
+        expected_value=accept * (gain - cost + worth.priority),
+        accept_probability=accept,
+        worst_cost=worth.cost_fixed + worth.cost_share * np.maximum(spend, largest),
+    )
+
+
+def accept_probability(prior: Floats, affinity: Floats) -> Floats:
+    return np.minimum(prior * (1.0 + AFFINITY_EFFECT * affinity), MOST_LIKELY)
+
+
+def to_minor(cost: float) -> int:
+    """A cost as money, rounded up: a reservation must never be too small."""
+    return int(np.ceil(cost * MONEY_SCALE - 1e-6))
+
+
+def _mean(numbers: Sequence[float]) -> float | None:
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def _floats(numbers: Sequence[float]) -> Floats:
+    return np.array(numbers, dtype=np.float64)

@@ -1,0 +1,124 @@
+"""What matters of a customer, a basket and the models' words to the worth of each offer, and to its conditions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.instant import Instant
+from features.money import MONEY_SCALE
+from features.profiles import Profiles
+from serving.arbitration import Circumstances
+from serving.conditions import Facts, Subject, Value
+from serving.decision import BasketLine, CustomerState, DecisionRequest, Predictions
+from serving.known import consent, mean_order, order_count, purchases, state
+from serving.offer_table import OfferTable
+from serving.policy import Policy
+from serving.targets import TargetPurchases, about, bought
+
+
+@dataclass(frozen=True, slots=True)
+class OfferHistory:
+    """What one customer bought of each offer's target."""
+
+    orders: int
+    purchases: TargetPurchases
+
+    @property
+    def share_of_orders(self) -> NDArray[np.float64]:
+        """The share of orders that held something of the target, as far as lines tell; one order is little evidence."""
+        share: NDArray[np.float64] = np.minimum(self.purchases.lines, self.orders) / (self.orders + 1.0)
+        return share
+
+    @property
+    def spend(self) -> NDArray[np.float64]:
+        """Currency units on the target in an order that holds it; NaN where there was none."""
+        orders = np.minimum(self.purchases.lines, max(self.orders, 1))
+        spend = np.full(orders.shape, np.nan)
+        np.divide(self.purchases.amount / MONEY_SCALE, orders, out=spend, where=orders > 0)
+        return spend
+
+
+def offer_history(profile: Profiles | None, offers: OfferTable) -> OfferHistory:
+    if profile is None:
+        nothing = np.zeros(len(offers.offers))
+        return OfferHistory(0, TargetPurchases(nothing, nothing))
+    return OfferHistory(order_count(profile), bought(offers.targets, *purchases(profile)))
+
+
+def circumstances(
+    request: DecisionRequest,
+    customer: CustomerState,
+    offers: OfferTable,
+    history: OfferHistory,
+    predictions: Predictions,
+    policy: Policy,
+) -> Circumstances:
+    """With a basket an order is certain, and what is in the basket would be bought anyway."""
+    basket = request.basket or ()
+    own = history.share_of_orders if predictions.affinity is None else predictions.affinity
+    is_certain = offers.targets.is_everything
+    if basket:
+        is_certain = is_certain | about(offers.targets, (line.product_id for line in basket))
+    churn = predictions.churn_probability
+    return Circumstances(
+        affinity=np.where(is_certain, 1.0, own),
+        target_spend=history.spend,
+        typical_order=_basket_amount(basket) or mean_order(customer.profile) or policy.typical_order,
+        order_probability=1.0 if basket or churn is None else 1.0 - churn,
+        churn_probability=churn or 0.0,
+        lifetime_value=predictions.lifetime_value or 0.0,
+    )
+
+
+def _basket_amount(basket: tuple[BasketLine, ...]) -> float:
+    return sum(line.amount for line in basket) / MONEY_SCALE
+
+
+def facts(decided_at: Instant, customer: CustomerState, predictions: Predictions) -> Facts:
+    """What offers' conditions may ask of the customer; each is looked up only when asked."""
+
+    def fact(subject: Subject, name: str) -> Value:
+        if subject is Subject.SEGMENT:
+            from features.segments import rfm_segment
+
+            return None if customer.profile is None else rfm_segment(customer.profile, decided_at)[0]
+        if subject is Subject.TIER:
+            return _tier(customer)
+        if subject is Subject.SCORE:
+            return _score(predictions, name)
+        return _attribute(customer, name)
+
+    return fact
+
+
+def _tier(customer: CustomerState) -> Value:
+    newest = state(customer, "tier")
+    return customer.customer.tier if newest is None and customer.customer is not None else newest
+
+
+def _score(predictions: Predictions, name: str) -> Value:
+    churn = predictions.churn_probability
+    if name == "churn_risk_band":
+        from training.models.churn import risk_band
+
+        return None if churn is None else risk_band(churn)
+    known = {"churn_probability": churn, "lifetime_value": predictions.lifetime_value}
+    return known.get(name)
+
+
+def _attribute(customer: CustomerState, name: str) -> Value:
+    """A further column of the customers file, or one of its own; nothing once their use was refused."""
+    if consent(customer)("attributes") is False:
+        return None
+    if name in ("points_balance", "points_expire_at"):
+        newest = state(customer, name)
+        if newest is not None:
+            return newest
+    if customer.customer is None:
+        return None
+    attributes = customer.customer.attributes or {}
+    if name in attributes:
+        return attributes[name]
+    own = getattr(customer.customer, name, None)
+    return own if isinstance(own, str | int | float) else None

@@ -1,0 +1,285 @@
+"""Which offers may be made to a customer now; each refusal has a name."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, auto
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.entities import Offer
+from features.instant import HOURS_PER_WEEK, MICROSECONDS_PER_DAY, Instant
+from serving.conditions import Condition, Facts, Subject, is_met, parse_conditions
+from serving.decision import DecisionRequest, OfferUse
+from serving.policy import Policy
+from serving.send_slots import Slots
+
+Codes = NDArray[np.int8]
+Bits = NDArray[np.int64]
+Contacts = Iterable[tuple[str, Instant]]
+
+LONG_AGO: Instant = -(2**62)
+FAR_OFF: Instant = 2**62
+ANY_CHANNEL = 1 << 62
+"""The bit of channels, placements that no offer names; set in offers that name none at all."""
+
+
+class Refusal(IntEnum):
+    """Why an offer is not made. Where several hold, the last in this order is told."""
+
+    COST_UNKNOWN = auto()
+    CONDITION_UNKNOWN = auto()
+    EXCLUSIVE_GROUP = auto()
+    BUDGET = auto()
+    STOCK = auto()
+    CAP_TOTAL = auto()
+    CAP_PER_CUSTOMER = auto()
+    DECLINED_RECENTLY = auto()
+    MINIMUM_SPEND = auto()
+    SCORE = auto()
+    ATTRIBUTE = auto()
+    SEGMENT = auto()
+    TIER = auto()
+    NOT_PERSONALISED = auto()
+    PLACEMENT = auto()
+    NO_CONSENT = auto()
+    CHANNEL = auto()
+    SCHEDULE = auto()
+    NO_SENDING_HOUR = auto()
+    NOT_YET_VALID = auto()
+    EXPIRED = auto()
+    CONTACT_BLOCKED = auto()
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+WORDS = ("", *(refusal.word for refusal in Refusal))
+"""By code; 0 is eligible."""
+_OF_SUBJECT = {
+    Subject.SEGMENT: Refusal.SEGMENT,
+    Subject.TIER: Refusal.TIER,
+    Subject.ATTRIBUTE: Refusal.ATTRIBUTE,
+    Subject.SCORE: Refusal.SCORE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What each offer asks, one entry per offer; ``standing`` holds the refusals that no request can lift."""
+
+    index: Mapping[str, int]
+    standing: Codes
+    valid_from: NDArray[np.int64]
+    valid_to: NDArray[np.int64]
+    hours: NDArray[np.bool_] | None
+    """By local hour of the week, then by offer; ``None`` when no offer has a schedule."""
+    channel_bits: Mapping[str, int]
+    channels: Bits
+    placement_bits: Mapping[str, int]
+    placements: Bits
+    minimum_spend: NDArray[np.int64]
+    cap_count: NDArray[np.int64]
+    cap_window: NDArray[np.int64]
+    is_personalised: NDArray[np.bool_]
+    conditions: tuple[tuple[Condition, NDArray[np.int64]], ...]
+    """Each distinct condition with the positions of the offers that ask it."""
+
+
+def build_rules(offers: Sequence[Offer], standing: Codes) -> Rules:
+    """The rules of the offers as columns; a condition that cannot be understood refuses its offer to everyone."""
+    standing = standing.copy()
+    channel_bits, channels = _bits([offer.channels for offer in offers])
+    placement_bits, placements = _bits([offer.placements for offer in offers])
+    caps = [offer.cap_per_customer for offer in offers]
+    return Rules(
+        index={offer.offer_id: row for row, offer in enumerate(offers)},
+        standing=standing,
+        valid_from=_int64(LONG_AGO if offer.valid_from is None else offer.valid_from for offer in offers),
+        valid_to=_int64(FAR_OFF if offer.valid_to is None else offer.valid_to for offer in offers),
+        hours=_hours(offers),
+        channel_bits=channel_bits,
+        channels=channels,
+        placement_bits=placement_bits,
+        placements=placements,
+        minimum_spend=_int64(offer.minimum_spend or 0 for offer in offers),
+        cap_count=_int64(FAR_OFF if cap is None else cap.count for cap in caps),
+        cap_window=_int64(0 if cap is None else int(cap.days * MICROSECONDS_PER_DAY) for cap in caps),
+        is_personalised=np.array([offer.personalised for offer in offers], dtype=np.bool_),
+        conditions=_conditions(offers, standing),
+    )
+
+
+def _int64(values: Iterable[int]) -> NDArray[np.int64]:
+    return np.fromiter(values, dtype=np.int64)
+
+
+def _bits(named: Sequence[tuple[str, ...]]) -> tuple[dict[str, int], Bits]:
+    """One bit per name; beyond 61 names the rest share the last, and lose their precision but not their bar."""
+    names = sorted({name for some in named for name in some})
+    bits = {name: 1 << min(position, 61) for position, name in enumerate(names)}
+    every = sum(set(bits.values())) | ANY_CHANNEL
+    return bits, _int64(sum({bits[name] for name in some}) if some else every for some in named)
+
+
+def _hours(offers: Sequence[Offer]) -> NDArray[np.bool_] | None:
+    if not any(offer.schedule.weekdays or offer.schedule.hours for offer in offers):
+        return None
+    allowed = np.ones((HOURS_PER_WEEK, len(offers)), dtype=np.bool_)
+    hours = np.arange(HOURS_PER_WEEK)
+    for row, offer in enumerate(offers):
+        if offer.schedule.weekdays:
+            allowed[:, row] &= np.isin(hours // 24, offer.schedule.weekdays)
+        if offer.schedule.hours:
+            allowed[:, row] &= np.isin(hours % 24, offer.schedule.hours)
+    return allowed
+
+
+def _conditions(offers: Sequence[Offer], standing: Codes) -> tuple[tuple[Condition, NDArray[np.int64]], ...]:
+    asked: dict[Condition, list[int]] = {}
+    for row, offer in enumerate(offers):
+        try:
+            conditions = parse_conditions(offer.eligibility)
+        except ValueError:
+            standing[row] = Refusal.CONDITION_UNKNOWN
+            continue
+        for condition in conditions:
+            asked.setdefault(condition, []).append(row)
+    ordered = sorted(asked.items(), key=lambda item: _OF_SUBJECT[item[0].subject])
+    return tuple((condition, np.array(rows, dtype=np.int64)) for condition, rows in ordered)
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What the customer has allowed: the channels of the request that may be used, and whether data may be."""
+
+    channels: tuple[str, ...]
+    """Of those asked for; empty when none was asked for, or when none is left."""
+    refused: frozenset[str]
+    """Channels of the request, or of any offer, that must not be used."""
+    may_personalise: bool
+
+
+def permissions(
+    request: DecisionRequest, consent: Callable[[str], bool | None], rules: Rules, policy: Policy
+) -> Permissions:
+    """``consent`` tells for a purpose or channel: granted, refused, or (``None``) never asked, which bars nothing."""
+    no_messages = consent("messages") is False
+    refused = frozenset(
+        channel
+        for channel in {*request.channels, *rules.channel_bits}
+        if consent(channel) is False or (no_messages and channel in policy.message_channels)
+    )
+    return Permissions(
+        channels=tuple(channel for channel in request.channels if channel not in refused),
+        refused=refused,
+        may_personalise=any(consent(purpose) is not False for purpose in policy.personal_purposes),
+    )
+
+
+def refusals(
+    request: DecisionRequest,
+    is_blocked: bool,
+    uses: Sequence[OfferUse],
+    declines: Contacts,
+    allowed: Permissions,
+    rules: Rules,
+    facts: Facts,
+    policy: Policy,
+) -> Codes:
+    """For each offer the code of its :class:`Refusal`, or 0 where it may be made at some hour.
+
+    Parameters
+    ----------
+    uses
+        Reservations of offers for this customer.
+    declines
+        Of offers by this customer, with their times.
+    facts
+        Asked only for what some offer's condition names.
+    """
+    if is_blocked:
+        return np.full(rules.standing.shape, Refusal.CONTACT_BLOCKED, dtype=np.int8)
+    codes = rules.standing.copy()
+    now = request.decided_at
+    _refuse_spent(codes, rules, uses, now)
+    _refuse_declined(codes, rules, declines, now, policy)
+    if request.basket is not None:
+        spend = sum(line.amount for line in request.basket)
+        np.putmask(codes, rules.minimum_spend > spend, Refusal.MINIMUM_SPEND)
+    for condition, rows in rules.conditions:
+        if not is_met(condition, facts):
+            codes[rows] = _OF_SUBJECT[condition.subject]
+    if not allowed.may_personalise:
+        np.putmask(codes, rules.is_personalised, Refusal.NOT_PERSONALISED)
+    _refuse_places(codes, rules, request, allowed)
+    np.putmask(codes, rules.valid_from > now, Refusal.NOT_YET_VALID)
+    np.putmask(codes, rules.valid_to <= now, Refusal.EXPIRED)
+    return codes
+
+
+def _refuse_spent(codes: Codes, rules: Rules, uses: Sequence[OfferUse], now: Instant) -> None:
+    if not uses:
+        return
+    used = np.zeros(codes.shape, dtype=np.int64)
+    for use in uses:
+        row = rules.index.get(use.offer_id)
+        if row is not None and use.state != "released" and use.decided_at > now - rules.cap_window[row]:
+            used[row] += 1
+    np.putmask(codes, used >= rules.cap_count, Refusal.CAP_PER_CUSTOMER)
+
+
+def _refuse_declined(codes: Codes, rules: Rules, declines: Contacts, now: Instant, policy: Policy) -> None:
+    since = now - policy.decline_suppression
+    for offer_id, at in declines:
+        row = rules.index.get(offer_id)
+        if row is not None and since < at <= now:
+            codes[row] = Refusal.DECLINED_RECENTLY
+
+
+def _refuse_places(codes: Codes, rules: Rules, request: DecisionRequest, allowed: Permissions) -> None:
+    if request.placement is not None:
+        bit = rules.placement_bits.get(request.placement, ANY_CHANNEL)
+        np.putmask(codes, (rules.placements & bit) == 0, Refusal.PLACEMENT)
+    if request.channels:
+        asked = _union(rules.channel_bits, request.channels)
+        left = _union(rules.channel_bits, allowed.channels)
+        np.putmask(codes, (rules.channels & left) == 0, Refusal.NO_CONSENT)
+        np.putmask(codes, (rules.channels & asked) == 0, Refusal.CHANNEL)
+    elif allowed.refused:
+        left = ANY_CHANNEL | _union(rules.channel_bits, set(rules.channel_bits) - allowed.refused)
+        np.putmask(codes, (rules.channels & left) == 0, Refusal.NO_CONSENT)
+
+
+def _union(bits: Mapping[str, int], names: Iterable[str]) -> int:
+    union = 0
+    for name in names:
+        union |= bits.get(name, ANY_CHANNEL)
+    return union
+
+
+def refuse_channel(codes: Codes, rules: Rules, channel: str) -> None:
+    """Refuse, of the offers left, those that may not be made on the channel that was settled on."""
+    bit = rules.channel_bits.get(channel, ANY_CHANNEL)
+    np.putmask(codes, (codes == 0) & ((rules.channels & bit) == 0), Refusal.CHANNEL)
+
+
+def refuse_hour(codes: Codes, rules: Rules, hour: int) -> None:
+    """Refuse, of the offers left, those whose schedule leaves this local hour of the week out."""
+    if rules.hours is not None:
+        np.putmask(codes, (codes == 0) & ~rules.hours[hour], Refusal.SCHEDULE)
+
+
+def refuse_unsendable(codes: Codes, rules: Rules, slots: Slots) -> None:
+    """Refuse, of the offers left, those that end before a message could go out at an hour of their schedule."""
+    sendable = slots.at[:, np.newaxis] < rules.valid_to
+    if rules.hours is not None:
+        sendable &= rules.hours[slots.hour]
+    np.putmask(codes, (codes == 0) & ~sendable.any(axis=0), Refusal.NO_SENDING_HOUR)
+
+
+def count_refusals(codes: Codes) -> dict[str, int]:
+    """How many offers each reason refused."""
+    counts = np.bincount(codes, minlength=len(WORDS)).tolist()
+    return {WORDS[code]: count for code, count in enumerate(counts) if code and count}

@@ -1,0 +1,64 @@
+"""What a profile says of one customer, in the words that decisions ask."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.events import EventType
+from features.instant import Instant
+from features.money import MONEY_SCALE
+from features.profile import State
+from features.profiles import CONTACT_FACETS, Profiles
+from serving.decision import CustomerState
+
+_DECLINED = CONTACT_FACETS.index(EventType.OFFER_DECLINED)
+
+
+def state(customer: CustomerState, name: str) -> State | None:
+    """How something stands with the customer, by the latest word on it."""
+    if customer.profile is None:
+        return None
+    word = customer.profile.states[0].get(name)
+    return None if word is None else word[1]
+
+
+def consent(customer: CustomerState) -> Callable[[str], bool | None]:
+    """Tells for a purpose or a channel whether it was granted, refused, or (``None``) never asked."""
+
+    def granted(purpose: str) -> bool | None:
+        word = state(customer, f"consent:{purpose}")
+        return None if word is None else word == "granted"
+
+    return granted
+
+
+def is_blocked(customer: CustomerState) -> bool:
+    return customer.is_blocked or state(customer, "blocked") == "yes"
+
+
+def declines(profile: Profiles | None) -> list[tuple[str, Instant]]:
+    """The offers that one customer declined, and when."""
+    if profile is None or not profile.contacts.facet.size:
+        return []
+    contacts = profile.contacts
+    rows = np.flatnonzero(contacts.facet == _DECLINED)
+    return [(contacts.vocabulary[contacts.code[row]], int(contacts.at[row])) for row in rows]
+
+
+def purchases(profile: Profiles) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
+    """Product ids, lines and amounts (money) of one customer."""
+    products = profile.products
+    vocabulary = products.vocabulary
+    return [vocabulary[code] for code in products.code.tolist()], products.lines, products.amount
+
+
+def order_count(profile: Profiles | None) -> int:
+    return 0 if profile is None else len(profile.orders.amount)
+
+
+def mean_order(profile: Profiles | None) -> float | None:
+    """Currency units that one customer's orders come to; ``None`` before the first."""
+    if profile is None or not profile.orders.amount.size:
+        return None
+    return float(profile.orders.amount.mean()) / MONEY_SCALE
