@@ -48,7 +48,7 @@ from features.statistics import (
     Decayed,
     Statistic,
 )
-from features.zones import hours_of_week
+from features.zones import local_hours
 
 Table = Any
 """An Ibis table (Ibis ships no types)."""
@@ -151,6 +151,12 @@ def _heard(events: Table) -> Table:
     return joined.filter(stands).drop("customer_id_right", "order_text_right", "is_cancelled")
 
 
+def standing_purchases(events: Table, roots: Mapping[str, str]) -> Table:
+    """Order lines (``customer_id, at, order_text, amount, product_id``) whose orders are not cancelled in the table."""
+    heard = _heard(_rooted(events, roots))
+    return heard.filter(heard.facet.isin(PURCHASES))
+
+
 def _expressions(statistics: Sequence[Statistic], facts: Table) -> dict[str, Any]:
     return {statistic.name: statistic.aggregate(facts) for statistic in statistics}
 
@@ -190,16 +196,6 @@ def _coded(table: Any, name: str) -> tuple[NDArray[np.int32], list[str]]:
     return encoded.indices.to_numpy().astype(np.int32), encoded.dictionary.to_pylist()
 
 
-def _local_hours(at: Integers, rows: Integers, zones: Sequence[str]) -> NDArray[np.uint8]:
-    hours = np.zeros(at.size, dtype=np.uint8)
-    names, zone_of_row = np.unique(np.array(zones), return_inverse=True)
-    zone = zone_of_row[rows]
-    for number, name in enumerate(names):
-        mine = zone == number
-        hours[mine] = hours_of_week(at[mine], str(name))
-    return hours
-
-
 def _orders(facts: Table, n: int, zones: Sequence[str]) -> tuple[Orders, Remnants]:
     named = facts.filter(facts.order_text.notnull())
     table = _fetch(named.group_by("row", "order_text").aggregate(**_expressions(OF_ORDER, named)), "row", "first_at")
@@ -219,7 +215,7 @@ def _orders(facts: Table, n: int, zones: Sequence[str]) -> tuple[Orders, Remnant
             _int(table, "amount")[standing],
             lines[standing],
             refunded[standing],
-            _local_hours(first_at[standing], rows[standing], zones),
+            local_hours(first_at[standing], rows[standing], zones),
         ),
         Remnants(_offsets(rows[rest], n), key[rest], refunded[rest], _int(table, "cancellations")[rest]),
     )
@@ -244,7 +240,7 @@ def _hours(facts: Table, n: int, zones: Sequence[str]) -> Hours:
     active = active.mutate(quarter=active.at // _QUARTER_HOUR)
     table = _fetch(active.group_by("row", "quarter").aggregate(**_expressions(OF_HOUR, active)), "row", "quarter")
     rows = _int(table, "row")
-    hours = _local_hours(_int(table, "quarter") * _QUARTER_HOUR, rows, zones)
+    hours = local_hours(_int(table, "quarter") * _QUARTER_HOUR, rows, zones)
     cells, where = np.unique(rows * 256 + hours, return_inverse=True)
     counts = [np.bincount(where, weights=_float(table, s.name), minlength=cells.size) for s in OF_HOUR]
     engaged, sent = (count.astype(np.int64) for count in counts)

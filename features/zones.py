@@ -1,5 +1,6 @@
 """Local time of many instants at once."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -82,3 +83,14 @@ def _hours_of_week(local: NDArray[np.int64]) -> NDArray[np.uint8]:
     days = local // MICROSECONDS_PER_DAY + _THURSDAY
     hours = local % MICROSECONDS_PER_DAY // MICROSECONDS_PER_HOUR
     return ((days * 24 + hours) % HOURS_PER_WEEK).astype(np.uint8)
+
+
+def local_hours(at: NDArray[np.int64], rows: NDArray[np.int64], zones: Sequence[str]) -> NDArray[np.uint8]:
+    """The hour of the week of each instant in the zone of its row."""
+    hours = np.zeros(at.size, dtype=np.uint8)
+    names, zone_of_row = np.unique(np.array(zones), return_inverse=True)
+    zone = zone_of_row[rows]
+    for number, name in enumerate(names):
+        mine = zone == number
+        hours[mine] = hours_of_week(at[mine], str(name))
+    return hours

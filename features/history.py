@@ -1,0 +1,195 @@
+"""A brand's history as it was known at past instants: what models learn from.
+
+At a *cutoff*, profiles and features see events strictly before it; labels come from the horizon that starts with it.
+A history opened ``before`` an instant holds nothing that happened at or after it, labels included.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import ibis
+import numpy as np
+import sqlalchemy
+from numpy.typing import NDArray
+
+from features.backfill import Whereabouts, aggregate
+from features.brand import read_brand
+from features.catalogue import read_customers, read_products
+from features.entities import Product
+from features.event_log import log_table
+from features.events import EventType
+from features.identity import Merge, roots
+from features.instant import MICROSECONDS_PER_DAY, Instant
+from features.outcomes import Outcomes, outcomes
+from features.profiles import Profiles, concatenate, empty
+from features.schema import merges
+from features.store import Store
+from features.vector import vector
+
+Table = Any
+
+SPACING_DAYS = 28
+"""Between training cutoffs: whole weeks, so that each stands on the same weekday."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everybody with an event before the cutoff: profiles and features then, and what they did in the horizon after.
+
+    ``features`` is (n, len(FEATURES)). ``orders`` counts the orders with a line in [as_of, as_of + horizon), ``spend``
+    is their gross amount in currency units. ``next_basket`` lists the products of the first of them. The local hours
+    of the week of customer ``i``'s orders are ``hours[hour_offsets[i]:hour_offsets[i + 1]]``.
+    """
+
+    as_of: Instant
+    horizon_days: int
+    profiles: Profiles
+    features: NDArray[np.float64]
+    orders: NDArray[np.int64]
+    spend: NDArray[np.float64]
+    next_basket: list[list[str]]
+    hour_offsets: NDArray[np.int64]
+    hours: NDArray[np.uint8]
+
+    @property
+    def purchase_hours(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """(offsets, hours)."""
+        return self.hour_offsets, self.hours
+
+
+class History:
+    """Open with :func:`open_history`, close when done (or use as a context)."""
+
+    def __init__(
+        self,
+        connection: Any,
+        events: Table,
+        *,
+        merges: Sequence[Merge],
+        timezones: dict[str, str],
+        default_timezone: str,
+        registered: Sequence[str],
+        products: list[Product],
+    ) -> None:
+        self._connection = connection
+        self._events = events
+        self._merges = merges
+        self._timezones = timezones
+        self._default_timezone = default_timezone
+        self._registered = registered
+        self.products = products
+        first, last, count = self._span()
+        self.events = count
+        self.first_at: Instant | None = first
+        self.last_at: Instant | None = last
+
+    def __enter__(self) -> "History":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+    def _span(self) -> tuple[Instant | None, Instant | None, int]:
+        at = self._events.occurred_at
+        span = self._events.aggregate(first=at.min(), last=at.max(), count=at.count()).to_pyarrow().to_pylist()[0]
+        return span["first"], span["last"], span["count"]
+
+    def whereabouts(self, as_of: Instant | None) -> Whereabouts:
+        """Merges and time zones; only merges before ``as_of`` are known then."""
+        return Whereabouts(roots(self._merges, as_of), self._timezones, self._default_timezone)
+
+    def profiles(
+        self, as_of: Instant | None, *, customer_ids: Sequence[str] | None = None, include_registered: bool = False
+    ) -> Profiles:
+        """Everybody's profile from the events before ``as_of`` (None: from all), by customer id.
+
+        With ``include_registered`` also the customers of whom only a row in the customers' file is known.
+        """
+        events = self._events if as_of is None else self._events.filter(self._events.occurred_at < as_of)
+        known = self.whereabouts(as_of)
+        if customer_ids is not None:
+            members = [*customer_ids, *(merged for merged, root in known.roots.items() if root in set(customer_ids))]
+            events = events.filter(events.customer_id.isin(members))
+        profiles = aggregate(events, known)
+        if not include_registered:
+            return profiles
+        met = {*profiles.customer_ids, *known.roots}
+        both = concatenate([profiles, empty([c for c in self._registered if c not in met])])
+        return both.take(np.argsort(np.array(both.customer_ids), kind="stable"))
+
+    def snapshot(self, as_of: Instant, horizon_days: int) -> Snapshot:
+        profiles = self.profiles(as_of)
+        end = as_of + horizon_days * MICROSECONDS_PER_DAY
+        window = self._events.filter((self._events.occurred_at >= as_of) & (self._events.occurred_at < end))
+        after: Outcomes = outcomes(window, self.whereabouts(as_of), profiles.customer_ids)
+        return Snapshot(
+            as_of,
+            horizon_days,
+            profiles,
+            vector(profiles, as_of),
+            after.orders,
+            after.spend,
+            after.next_basket,
+            after.hour_offsets,
+            after.hours,
+        )
+
+    def cutoffs(self, horizon_days: int, count: int = 10) -> list[Instant]:
+        """Up to ``count`` cutoffs whose horizon lies within the history, oldest first; none if there is no room.
+
+        The newest one's horizon ends just after the last event; the oldest has at least a quarter of the room, at
+        most 28 days, before it.
+        """
+        if self.first_at is None or self.last_at is None:
+            return []
+        newest = self.last_at + 1 - horizon_days * MICROSECONDS_PER_DAY
+        return spaced_cutoffs(self.first_at, newest, count)
+
+    def purchases(self) -> int:
+        """How many order lines there are."""
+        lines = self._events.filter(self._events.type == EventType.PURCHASE.value)
+        return int(lines.count().to_pyarrow().as_py())
+
+
+def spaced_cutoffs(first_at: Instant, newest: Instant, count: int) -> list[Instant]:
+    """Cutoffs back from the newest in steps of whole weeks, at most four.
+
+    >>> day = MICROSECONDS_PER_DAY
+    >>> [cutoff // day for cutoff in spaced_cutoffs(0, 100 * day, count=10)]
+    [37, 44, 51, 58, 65, 72, 79, 86, 93, 100]
+    """
+    room = newest - first_at
+    if room <= 0:
+        return []
+    warm_up = min(SPACING_DAYS * MICROSECONDS_PER_DAY, room // 4)
+    weeks = (room - warm_up) // (7 * MICROSECONDS_PER_DAY)
+    step = int(min(max(weeks // max(count - 1, 1), 1), SPACING_DAYS // 7)) * 7 * MICROSECONDS_PER_DAY
+    steps = min(count - 1, (room - warm_up) // step)
+    return [newest - k * step for k in range(int(steps), -1, -1)]
+
+
+def open_history(store: Store, brand: str, before: Instant | None = None) -> History:
+    """The brand's events before an instant (None: all), with what is known of its customers and products."""
+    connection = ibis.duckdb.connect()
+    events = log_table(store, connection, brand, before)
+    with store.reading() as reading:
+        customers = list(read_customers(reading, brand))
+        products = read_products(reading, brand)
+        settings = read_brand(reading, brand)
+        known = reading.execute(sqlalchemy.select(merges).where(merges.c.brand == brand)).all()
+    return History(
+        connection,
+        events,
+        merges=[(merge.merged_customer_id, merge.customer_id, merge.occurred_at) for merge in known],
+        timezones={c.customer_id: c.timezone for c in customers if c.timezone is not None},
+        default_timezone=settings.timezone or "UTC",
+        registered=[c.customer_id for c in customers],
+        products=products,
+    )
