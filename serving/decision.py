@@ -47,7 +47,7 @@ class OfferUse:
     offer_id: str
     decided_at: Instant
     state: str
-    """``reserved``, ``confirmed``, ``accepted`` or ``released``; only the last leaves the cap alone."""
+    """``reserved``, ``confirmed``, ``accepted`` or ``released``; only the last, which an expired one is, counts not."""
 
 
 @dataclass(frozen=True, slots=True)

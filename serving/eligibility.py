@@ -273,10 +273,11 @@ def refuse_hour(codes: Codes, rules: Rules, hour: int) -> None:
 
 def refuse_unsendable(codes: Codes, rules: Rules, slots: Slots) -> None:
     """Refuse, of the offers left, those that end before a message could go out at an hour of their schedule."""
-    sendable = slots.at[:, np.newaxis] < rules.valid_to
-    if rules.hours is not None:
-        sendable &= rules.hours[slots.hour]
-    np.putmask(codes, (codes == 0) & ~sendable.any(axis=0), Refusal.NO_SENDING_HOUR)
+    if rules.hours is None or not slots.at.size:
+        is_sendable = rules.valid_to > (int(slots.at[0]) if slots.at.size else FAR_OFF)
+    else:
+        is_sendable = np.any((slots.at[:, np.newaxis] < rules.valid_to) & rules.hours[slots.hour], axis=0)
+    np.putmask(codes, (codes == 0) & ~is_sendable, Refusal.NO_SENDING_HOUR)
 
 
 def count_refusals(codes: Codes) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """What a profile says of one customer, in the words that decisions ask."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +46,10 @@ def declines(profile: Profiles | None) -> list[tuple[str, Instant]]:
     return [(contacts.vocabulary[contacts.code[row]], int(contacts.at[row])) for row in rows]
 
 
-def purchases(profile: Profiles) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
-    """Product ids, lines and amounts (money) of one customer."""
+def purchases(profile: Profiles) -> tuple[Iterable[str], NDArray[np.int64], NDArray[np.int64]]:
+    """Product ids (to be read once), lines and amounts (money) of one customer."""
     products = profile.products
-    vocabulary = products.vocabulary
-    return [vocabulary[code] for code in products.code.tolist()], products.lines, products.amount
+    return map(products.vocabulary.__getitem__, products.code.tolist()), products.lines, products.amount
 
 
 def order_count(profile: Profiles | None) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from features.brand import BrandSettings, QuietHours
 from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND
 
 
@@ -62,7 +63,16 @@ class BrandTerms:
     point_value: float | None = None
     """Currency units per bonus point; without it the cost of points is unknown."""
     margin_rate: float | None = None
-    languages: tuple[str, ...] = ("en", "ru")
-    quiet_hours: frozenset[int] = frozenset()
-    """Local hours (0 to 23) in which no message is sent."""
-    protected_attributes: frozenset[str] = frozenset()
+    quiet_hours: QuietHours | None = None
+    """In which no message is sent."""
+
+
+def brand_terms(settings: BrandSettings) -> BrandTerms:
+    return BrandTerms(
+        brand=settings.brand,
+        timezone=settings.timezone,
+        currency=settings.currency,
+        point_value=settings.point_value,
+        margin_rate=settings.default_margin_rate,
+        quiet_hours=settings.quiet_hours,
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,8 +70,7 @@ def bought(targets: Targets, product_ids: Iterable[str], lines: Integers, amount
     >>> bought(about_milk, ["milk", "bread"], np.array([3, 9]), np.array([60_000, 1]))
     TargetPurchases(lines=array([3.]), amount=array([60000.]))
     """
-    row_of = targets.row_of_product.get
-    rows = np.array([row_of(product_id, -1) for product_id in product_ids], dtype=np.int64)
+    rows = np.fromiter(map(targets.row_of_product.get, product_ids, repeat(-1)), dtype=np.int64)
     size = len(targets.product_sets)
     sums = TargetPurchases(np.zeros(size), np.zeros(size))
     if rows.size and targets.offer_rows.size:
