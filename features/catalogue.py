@@ -9,7 +9,8 @@ from sqlalchemy import Column, Connection, Table, func, select
 from features import schema
 from features.entities import Customer, Offer, Product
 from features.instant import Instant
-from features.store import upsert
+from features.point_query import point_query
+from features.store import Store, upsert
 
 Entity = TypeVar("Entity")
 
@@ -46,7 +47,7 @@ def read_offers(connection: Connection, *brands: str) -> list[Offer]:
 def read_customers(connection: Connection, brand: str) -> Iterator[Customer]:
     """The customers of a brand, one after another; the connection must stay open meanwhile."""
     query = select(schema.customers.c.body).where(schema.customers.c.brand == brand)
-    for body in connection.execution_options(yield_per=10_000).execute(query).scalars():
+    for body in connection.execute(query, execution_options={"yield_per": 10_000}).scalars():
         yield _customer.decode(body)
 
 
@@ -55,6 +56,17 @@ def read_customer(connection: Connection, brand: str, customer_id: str) -> Custo
     query = select(table.body).where(table.brand == brand, table.customer_id == customer_id)
     body = connection.execute(query).scalar()
     return None if body is None else _customer.decode(body)
+
+
+def customer_reader(store: Store) -> Callable[[str, str], Customer | None]:
+    """``read_customer`` for the request path: the customer of (brand, customer_id) as last committed."""
+    read = point_query(store, "SELECT body FROM customers WHERE brand = ? AND customer_id = ?")
+
+    def read_one(brand: str, customer_id: str) -> Customer | None:
+        body = read(brand, customer_id)
+        return None if body is None else _customer.decode(body)
+
+    return read_one
 
 
 def catalogue_version(connection: Connection) -> tuple[int, int, int]:

@@ -16,8 +16,10 @@ brands = Table(
     metadata,
     Column("brand", Text, primary_key=True),
     Column("settings", Text, nullable=False),
+    Column("accounting_currency", Text),
     Column("applied_at", BigInteger, nullable=False),
 )
+"""``settings`` is the brand file's content; ``accounting_currency`` the one that amounts have been taken in so far."""
 
 events = Table(
     "events",

@@ -6,6 +6,7 @@ one moment, and what ``writing`` has left is durable. So a read-modify-write ins
 
 import fcntl
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -132,13 +133,14 @@ def _make_workspace(workspace: Path) -> None:
             raise StoreError("workspace", str(path), f"{expected} (it is read-only)", "store")
 
 
-def _postgresql_url(text_: str) -> URL:
+def _postgresql_url(given: str) -> URL:
+    shown = re.sub(":[^:@/]*@", ":***@", given)
     try:
-        url = make_url(text_)
-    except ArgumentError as error:
-        raise StoreError("LAGNIAPPE_DATABASE_URL", text_, _POSTGRESQL, "store") from error
+        url = make_url(given)
+    except (ArgumentError, ValueError) as error:  # a ValueError where the port is no number
+        raise StoreError("LAGNIAPPE_DATABASE_URL", shown, _POSTGRESQL, "store") from error
     if url.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
-        raise StoreError("LAGNIAPPE_DATABASE_URL", url.render_as_string(), _POSTGRESQL, "store")
+        raise StoreError("LAGNIAPPE_DATABASE_URL", shown, _POSTGRESQL, "store")
     return url.set(drivername="postgresql+psycopg")
 
 

@@ -6,12 +6,18 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
 from features.store import Store, open_store
 
 _TEMPLATE = "lagniappe_template"
+
+# No deadline: the first example of a test compiles and connects. LAGNIAPPE_TESTS=full is what `make test-full` sets.
+hypothesis.settings.register_profile("quick", max_examples=40, deadline=None)
+hypothesis.settings.register_profile("full", max_examples=1_000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("LAGNIAPPE_TESTS", "quick"))
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ def _create_log() -> None:
         "brands",
         sa.Column("brand", sa.Text, primary_key=True),
         sa.Column("settings", sa.Text, nullable=False),
+        sa.Column("accounting_currency", sa.Text),
         sa.Column("applied_at", sa.BigInteger, nullable=False),
     )
     op.create_table(
