@@ -13,6 +13,7 @@ from typing import Any
 
 import ibis
 import numpy as np
+import pyarrow
 from numpy.typing import NDArray
 
 from features.events import NO_OFFER, EventType
@@ -112,7 +113,7 @@ def _power_of_half(exponent: Any) -> Any:
 def _rooted(events: Table, roots: Mapping[str, str]) -> Table:
     if not roots:
         return events
-    merged = ibis.memtable({"merged_id": list(roots), "root": list(roots.values())})
+    merged = ibis.memtable(pyarrow.table({"merged_id": list(roots), "root": list(roots.values())}))
     joined = events.left_join(merged, events.customer_id == merged.merged_id)
     return joined.mutate(customer_id=ibis.coalesce(joined.root, joined.customer_id)).drop("merged_id", "root")
 
