@@ -6,7 +6,7 @@ Imported only by verbs that train or move aliases; ``mlflow`` itself only inside
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,12 +88,18 @@ def run(tracker: Tracker, model: str, now: Instant, parent_run_id: str | None = 
     tracker.client.set_terminated(started.info.run_id, "FINISHED")
 
 
-def fail_abandoned_runs(tracker: Tracker) -> int:
-    """How many runs of this workspace were still marked as running, though the process that ran them is gone."""
+def end_abandoned_runs(tracker: Tracker, deployed_runs: Collection[str]) -> int:
+    """How many runs of this workspace were still marked as running, though the process that ran them is gone.
+
+    One whose version was deployed had done its work; the versions of the others are unregistered again.
+    """
     running = tracker.client.search_runs([tracker.tracking_experiment_id], "attributes.status = 'RUNNING'")
-    abandoned = [left for left in running if left.data.tags.get(_WORKSPACE) == tracker.workspace]
-    for left in abandoned:
-        tracker.client.set_terminated(left.info.run_id, "FAILED")
+    abandoned = [left.info.run_id for left in running if left.data.tags.get(_WORKSPACE) == tracker.workspace]
+    for run_id in abandoned:
+        if run_id not in deployed_runs:
+            for version in tracker.client.search_model_versions(f"run_id = '{run_id}'"):
+                tracker.client.delete_model_version(version.name, str(version.version))
+        tracker.client.set_terminated(run_id, "FINISHED" if run_id in deployed_runs else "FAILED")
     return len(abandoned)
 
 
@@ -143,6 +149,30 @@ def name_champion(tracker: Tracker, model: str, version: str) -> None:
     """Move the champion alias to what the deployments say, and leave a note that it was us."""
     name_version(tracker, model, version, "champion")
     tracker.client.set_registered_model_tag(registered_name(tracker.brand, model), DEPLOYED_VERSION, version)
+
+
+def champion_alias(tracker: Tracker, model: str) -> tuple[str | None, str | None]:
+    """The version that MLflow's champion alias names, and the one that we last made it name."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        registered = tracker.client.get_registered_model(registered_name(tracker.brand, model))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None, None
+    named = registered.aliases.get("champion")
+    return None if named is None else str(named), registered.tags.get(DEPLOYED_VERSION)
+
+
+def run_of_version(tracker: Tracker, model: str, version: str) -> str | None:
+    found = tracker.client.get_model_version(registered_name(tracker.brand, model), version)
+    return found.run_id or None
+
+
+def fetch_model(tracker: Tracker, run_id: str, folder: Path) -> Path:
+    """The run's model files, copied into ``folder``."""
+    return Path(tracker.client.download_artifacts(run_id, MODEL_FOLDER, str(folder)))
 
 
 def _tracking_experiment(client: "MlflowClient", name: str, artifacts: str | None) -> str:

@@ -8,7 +8,7 @@ from training.tracking import (
     MODEL_FOLDER,
     Tracker,
     connect,
-    fail_abandoned_runs,
+    end_abandoned_runs,
     log_files,
     log_values,
     name_champion,
@@ -63,12 +63,23 @@ def test_a_run_that_raises_is_marked_failed(tracker: Tracker) -> None:
     assert tracker.client.get_run(started[0]).info.status == "FAILED"
 
 
-def test_runs_of_a_killed_training_are_marked_failed(tracker: Tracker) -> None:
+def test_a_killed_training_leaves_no_registered_version(tracker: Tracker, model_files: Path) -> None:
     left = run(tracker, "churn", NOW)
     run_id = left.__enter__()  # and never left, as by kill -9
+    log_files(tracker, run_id, model_files, MODEL_FOLDER)
+    register(tracker, run_id, "churn")
 
-    assert fail_abandoned_runs(tracker) == 1
+    assert end_abandoned_runs(tracker, deployed_runs=()) == 1
     assert tracker.client.get_run(run_id).info.status == "FAILED"
+    assert tracker.client.search_model_versions(f"run_id = '{run_id}'") == []
+
+
+def test_a_training_killed_after_its_version_was_deployed_counts_as_done(tracker: Tracker) -> None:
+    left = run(tracker, "churn", NOW)
+    run_id = left.__enter__()
+
+    assert end_abandoned_runs(tracker, deployed_runs={run_id}) == 1
+    assert tracker.client.get_run(run_id).info.status == "FINISHED"
 
 
 def test_versions_count_up_and_the_champion_is_named(tracker: Tracker, model_files: Path) -> None:

@@ -1,0 +1,79 @@
+"""Where in time a model is trained and where it is measured: never at random, always later."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from features.instant import MICROSECONDS_PER_DAY, Instant
+from training.errors import NotEnoughData
+
+DEFAULT_HORIZON_DAYS = 90
+_SHORTER_HORIZONS_DAYS = (60, 30, 14, 7)
+_LARGEST_COUNT = 10
+
+
+class Span(Protocol):
+    """The part of a history that cutoffs are chosen from."""
+
+    first_at: Instant | None
+    last_at: Instant | None
+
+    def cutoffs(self, horizon_days: int, count: int) -> list[Instant]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """``training`` are those whose horizon was over when ``validation`` came; ``all`` are for the final model."""
+
+    horizon_days: int
+    all: tuple[Instant, ...]
+    training: tuple[Instant, ...]
+    validation: Instant
+    note: str | None = None
+
+
+def choose_cutoffs(history: Span, horizon_days: int | None) -> Cutoffs:
+    """The cutoffs for a horizon; if none is asked for, for the longest one that the history can support.
+
+    Raises
+    ------
+    NotEnoughData
+        If the history is too short for a window to learn from and a later one to be measured on.
+    """
+    asked = [horizon_days] if horizon_days is not None else [DEFAULT_HORIZON_DAYS, *_SHORTER_HORIZONS_DAYS]
+    for days in asked:
+        found = time_ordered(history.cutoffs(days, _LARGEST_COUNT), days)
+        if found is not None:
+            return found if days == asked[0] else _shortened(found, _length_days(history))
+    smallest = asked[-1]
+    length = "no events" if history.first_at is None else f"{_length_days(history):.1f} days of events"
+    raise NotEnoughData("history", length, f"more than {2 * smallest} days for a horizon of {smallest} days")
+
+
+def time_ordered(cutoffs: Sequence[Instant], horizon_days: int) -> Cutoffs | None:
+    """
+    >>> day = MICROSECONDS_PER_DAY
+    >>> found = time_ordered([0, 14 * day, 28 * day, 42 * day], horizon_days=20)
+    >>> [cutoff // day for cutoff in found.training], found.validation // day
+    ([0, 14], 42)
+    """
+    if not cutoffs:
+        return None
+    validation = cutoffs[-1]
+    span = horizon_days * MICROSECONDS_PER_DAY
+    training = tuple(cutoff for cutoff in cutoffs if cutoff + span <= validation)
+    return Cutoffs(horizon_days, tuple(cutoffs), training, validation) if training else None
+
+
+def _shortened(found: Cutoffs, length_days: float) -> Cutoffs:
+    note = (
+        f"horizon shortened from {DEFAULT_HORIZON_DAYS} to {found.horizon_days} days: "
+        f"the history is {length_days:.0f} days long"
+    )
+    return Cutoffs(found.horizon_days, found.all, found.training, found.validation, note)
+
+
+def _length_days(history: Span) -> float:
+    if history.first_at is None or history.last_at is None:
+        return 0.0
+    return (history.last_at - history.first_at) / MICROSECONDS_PER_DAY

@@ -1,0 +1,53 @@
+"""The models there are, by the names that the command knows; a module is imported only when its model is asked for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.errors import NotEnoughData
+from training.tuning import SearchSpace
+
+if TYPE_CHECKING:
+    from features.history import Snapshot
+
+_CLASSES = {
+    "churn": "ChurnModel",
+    "lifetime-value": "LifetimeValueModel",
+    "favourite-product": "FavouriteProductModel",
+    "send-time": "SendTimeModel",
+}
+LEARNERS = tuple(_CLASSES)
+OFFER_RESPONSE = "offer-response"
+MODELS = (*LEARNERS, OFFER_RESPONSE)
+"""Every name that ``train`` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """How one model is made, measured and read back."""
+
+    name: str
+    model: Any
+    evaluate: Callable[[Any, "Snapshot"], Any]
+    search_space: SearchSpace
+
+    def fit(self, snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int) -> Any:
+        return self.model.fit(snapshots, parameters, seed)
+
+    def load(self, folder: Path) -> Any:
+        return self.model.load(folder)
+
+
+def learner(name: str) -> Learner:
+    """
+    Raises
+    ------
+    NotEnoughData
+        For a model that this version names but cannot train.
+    """
+    if name not in _CLASSES:
+        raise NotEnoughData(name, "a model not built in this version", f"one of {', '.join(LEARNERS)}")
+    module = import_module(f"training.models.{name.replace('-', '_')}")
+    return Learner(name, getattr(module, _CLASSES[name]), module.evaluate, getattr(module, "SEARCH_SPACE", {}))

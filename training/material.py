@@ -1,0 +1,86 @@
+"""What the models of one training learn from: the same snapshots for all of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from features.instant import Instant
+from features.store import Store
+from training.cutoffs import Cutoffs, choose_cutoffs
+from training.errors import NotEnoughData
+from training.version_record import DataWindow
+
+if TYPE_CHECKING:
+    from features.history import Snapshot
+
+_FEWEST_CUSTOMERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """``snapshots`` are of all cutoffs, oldest first; the last one is held out when a model is measured."""
+
+    first_at: Instant
+    as_of: Instant
+    cutoffs: Cutoffs
+    snapshots: "list[Snapshot]"
+
+    @property
+    def training(self) -> "list[Snapshot]":
+        return [snapshot for snapshot in self.snapshots if snapshot.as_of in self.cutoffs.training]
+
+    @property
+    def validation(self) -> "Snapshot":
+        return self.snapshots[-1]
+
+    @property
+    def window(self) -> DataWindow:
+        return DataWindow(
+            self.first_at,
+            self.as_of,
+            self.cutoffs.horizon_days,
+            tuple(snapshot.as_of for snapshot in self.training),
+            self.cutoffs.validation,
+            sum(len(snapshot.profiles) for snapshot in self.training),
+            len(self.validation.profiles),
+            sum(int(snapshot.orders.sum()) for snapshot in self.snapshots),
+        )
+
+
+def gather(
+    store: Store,
+    brand: str,
+    as_of: Instant | None,
+    horizon_days: int | None,
+    report: Callable[[str], None] = lambda _: None,
+) -> Material:
+    """The snapshots of a brand's history before ``as_of``.
+
+    Raises
+    ------
+    NotEnoughData
+        If there are too few events, days, customers or purchases for any model.
+    """
+    from features.history import open_history
+
+    with open_history(store, brand, before=as_of) as past:
+        if past.first_at is None or past.last_at is None:
+            raise NotEnoughData("history", "no events", "purchases of several weeks")
+        cutoffs = choose_cutoffs(past, horizon_days)
+        snapshots = []
+        for number, cutoff in enumerate(cutoffs.all, 1):
+            report(f"looking at cutoff {number} of {len(cutoffs.all)}")
+            snapshots.append(past.snapshot(cutoff, cutoffs.horizon_days))
+        material = Material(past.first_at, past.last_at + 1, cutoffs, snapshots)
+    _check(material)
+    return material
+
+
+def _check(material: Material) -> None:
+    customers = len(material.validation.profiles)
+    if customers < _FEWEST_CUSTOMERS:
+        raise NotEnoughData(
+            "customers", customers, f"at least {_FEWEST_CUSTOMERS} with an event before the last cutoff"
+        )
+    if not sum(int(snapshot.orders.sum()) for snapshot in material.training):
+        raise NotEnoughData("purchases", "none in the windows after the cutoffs", "some to learn from")

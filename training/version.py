@@ -1,0 +1,168 @@
+"""One version of one model, from snapshots to a deployment; interrupted at any moment, it is there whole or not."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+from features.instant import Instant, to_iso
+from features.store import Store
+from features.vector import FINGERPRINT
+from training import tracking
+from training.held_out import held_out, save_held_out
+from training.learners import Learner
+from training.material import Material
+from training.model_card import model_card
+from training.model_files import install, version_path
+from training.registry import CHALLENGER, CHAMPION, Deployment, current, deploy
+from training.tuning import Fold, Parameters, Tuned, time_ordered_folds, tune
+from training.validation_plots import draw
+from training.version_record import HELD_OUT_FOLDER, VersionRecord, write_record
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The settings of a training that are not data."""
+
+    now: Instant
+    seed: int = 0
+    tuning_trials: int = 0
+    report: Callable[[str], None] = lambda _: None
+
+
+def make_version(
+    store: Store, tracker: tracking.Tracker, learner: Learner, material: Material, attempt: Attempt
+) -> tuple[Deployment, VersionRecord]:
+    """Trained, measured, logged, registered and deployed: as champion if it is the first, else as challenger.
+
+    Raises
+    ------
+    NotEnoughData
+    """
+    with tracking.run(tracker, learner.name, attempt.now) as run_id:
+        parameters, notes = _parameters(store, tracker, learner, material, attempt, run_id)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            record = _fit(tracker.brand, learner, material, parameters, notes, attempt, folder)
+            _log(tracker, run_id, record, folder, attempt.now)
+            version = tracking.register(tracker, run_id, learner.name)
+            path = version_path(tracker.brand, learner.name, version, run_id)
+            install(store.workspace, folder / tracking.MODEL_FOLDER, path)
+        deployment = _deploy(store, tracker.brand, learner.name, version, run_id, path, attempt.now)
+        _name(tracker, deployment)
+    return deployment, record
+
+
+def _fit(
+    brand: str,
+    learner: Learner,
+    material: Material,
+    parameters: Parameters,
+    notes: tuple[str, ...],
+    attempt: Attempt,
+    folder: Path,
+) -> VersionRecord:
+    """The files of a version in ``folder``: model (with its held-out twin inside), plots, card."""
+    attempt.report(f"{learner.name}: training")
+    twin = learner.fit(material.training, parameters, attempt.seed)
+    evaluation = learner.evaluate(twin, material.validation)
+    record = VersionRecord(
+        learner.name,
+        brand,
+        FINGERPRINT,
+        material.window,
+        parameters,
+        _finite(evaluation.metrics),
+        {name: _finite(values) for name, values in evaluation.baselines.items()},
+        notes,
+    )
+    attempt.report(f"{learner.name}: training again with the held-out cutoff")
+    saved = folder / tracking.MODEL_FOLDER
+    twin_folder = saved / HELD_OUT_FOLDER
+    twin_folder.mkdir(parents=True)
+    twin.save(twin_folder)
+    save_held_out(held_out(twin, material.validation), twin_folder)
+    learner.fit(material.snapshots, parameters, attempt.seed).save(saved)
+    write_record(record, saved)
+    draw(twin, material.validation, folder / "plots")
+    (folder / "model_card.md").write_text(model_card(record), encoding="utf-8")
+    return record
+
+
+def _parameters(
+    store: Store, tracker: tracking.Tracker, learner: Learner, material: Material, attempt: Attempt, run_id: str
+) -> tuple[Parameters, tuple[str, ...]]:
+    notes = (material.cutoffs.note,) if material.cutoffs.note else ()
+    if not attempt.tuning_trials:
+        return {}, notes
+    folds = time_ordered_folds(material.training)
+    if not folds or not learner.search_space:
+        reason = "it has no parameters to tune" if folds else "the history has room for no fold"
+        return {}, (*notes, f"not tuned: {reason}")
+    tuned = _tuned(store, tracker.brand, learner, material, attempt, folds)
+    with tracking.run(tracker, f"{learner.name}-best-trial", attempt.now, parent_run_id=run_id) as child:
+        tracking.log_values(tracker, child, attempt.now, tuned.parameters, {"loss": tuned.loss})
+    note = f"tuned in {tuned.trials} trials ({tuned.pruned} pruned, {tuned.resumed} from an earlier search)"
+    return tuned.parameters, (*notes, note)
+
+
+def _tuned(
+    store: Store, brand: str, learner: Learner, material: Material, attempt: Attempt, folds: list[Fold]
+) -> Tuned:
+    def loss(parameters: Parameters, fold: Fold) -> float:
+        training, later = fold
+        return held_out(learner.fit(training, parameters, attempt.seed), later).main_loss
+
+    study = f"{brand}.{learner.name} {to_iso(material.as_of)} {material.cutoffs.horizon_days} days {FINGERPRINT}"
+    return tune(
+        store.workspace,
+        study,
+        learner.search_space,
+        folds,
+        loss,
+        attempt.tuning_trials,
+        attempt.seed,
+        lambda what: attempt.report(f"{learner.name}: {what}"),
+    )
+
+
+def _log(tracker: tracking.Tracker, run_id: str, record: VersionRecord, folder: Path, now: Instant) -> None:
+    window = record.window
+    parameters: dict[str, object] = {
+        **record.parameters,
+        "data_from": to_iso(window.first_at),
+        "data_before": to_iso(window.as_of),
+        "horizon_days": window.horizon_days,
+        "training_cutoffs": " ".join(to_iso(cutoff) for cutoff in window.training_cutoffs),
+        "validation_cutoff": to_iso(window.validation_cutoff),
+        "training_rows": window.training_rows,
+        "validation_rows": window.validation_rows,
+        "orders_in_windows": window.orders_in_windows,
+        "features_fingerprint": record.fingerprint,
+    }
+    prefix = record.model.replace("-", "_")
+    metrics = {f"{prefix}_{name}": value for name, value in record.metrics.items()}
+    for baseline, values in record.baselines.items():
+        metrics |= {f"baseline_{baseline}_{name}": value for name, value in values.items()}
+    known = {name: value for name, value in metrics.items() if value is not None}
+    tracking.log_values(tracker, run_id, now, parameters, known)
+    tracking.log_files(tracker, run_id, folder)
+
+
+def _deploy(store: Store, brand: str, model: str, version: str, run_id: str, path: str, now: Instant) -> Deployment:
+    with store.writing() as connection:
+        is_first = (model, CHAMPION) not in current(connection, brand)
+        alias, reason = (CHAMPION, "first version") if is_first else (CHALLENGER, "trained")
+        return deploy(connection, brand, model, version, alias, run_id, path, now, reason)
+
+
+def _name(tracker: tracking.Tracker, deployment: Deployment) -> None:
+    if deployment.alias == CHAMPION:
+        tracking.name_champion(tracker, deployment.model, deployment.version)
+    else:
+        tracking.name_version(tracker, deployment.model, deployment.version, deployment.alias)
+
+
+def _finite(metrics: dict[str, float]) -> dict[str, float | None]:
+    return {name: float(value) if isfinite(value) else None for name, value in metrics.items()}
