@@ -1,0 +1,91 @@
+"""The answer that a decision becomes, and the decision that is left when some of its offers cannot be had."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from experiments.design import Experiment, Variant
+from features.entities import Target
+from features.events import NO_OFFER
+from serving.decision import ChosenOffer, Decision
+from serving.eligibility import Refusal
+from serving.schemas import ExperimentAnswer, NextBestOfferAnswer, OfferAnswer, TargetAnswer, shown_instant
+
+Assigned = Sequence[tuple[Experiment, Variant]]
+
+
+def answer_of(
+    decision: Decision, assigned: Assigned, model_versions: Mapping[str, str], currency: str | None, *, is_kept: bool
+) -> NextBestOfferAnswer:
+    """The answer of the contract; ``is_kept`` tells whether a decision is left behind to be asked about."""
+    return NextBestOfferAnswer(
+        decision_id=decision.decision_id if is_kept else None,
+        offers=[_offer(chosen, currency) for chosen in decision.offers],
+        no_offer_reason=decision.no_offer_reason,
+        channel=decision.channel,
+        send_at=shown_instant(decision.send_at),
+        expires_at=shown_instant(decision.expires_at),
+        experiments=[ExperimentAnswer(experiment.name, variant.name) for experiment, variant in assigned],
+        model_versions=dict(model_versions),
+        fallback=decision.fallback,
+        excluded=dict(decision.excluded),
+    )
+
+
+def _offer(chosen: ChosenOffer, currency: str | None) -> OfferAnswer:
+    offer = chosen.offer
+    return OfferAnswer(
+        offer_id=offer.offer_id,
+        rank=chosen.rank,
+        name=offer.name,
+        kind=offer.kind.value,
+        value=offer.value,
+        currency=offer.currency or currency,
+        target=_target(offer.target),
+        propensity=chosen.propensity,
+        expected_value=chosen.expected_value,
+        accept_probability=chosen.accept_probability,
+        valid_until=shown_instant(chosen.valid_until),
+        reasons=chosen.reasons,
+        words=dict(chosen.words),
+    )
+
+
+def _target(target: Target) -> TargetAnswer | None:
+    """Nothing where the offer is about everything."""
+    if not (target.products or target.categories):
+        return None
+    return TargetAnswer(target.products, target.categories)
+
+
+def without_refused(decision: Decision, refused: Mapping[str, Refusal]) -> Decision:
+    """The decision without the offers that could not be reserved, each replaced by nothing at its rank.
+
+    Whoever would have been answered with such an offer is answered with ``none`` now, so its probability is counted
+    there, in the very numbers that are logged.
+    """
+    kept = tuple(chosen for chosen in decision.offers if chosen.offer_id not in refused)
+    lost = sum(one.probability for one in decision.candidates if one.offer_id in refused)
+    excluded = dict(decision.excluded)
+    for refusal in refused.values():
+        excluded[refusal.word] = excluded.get(refusal.word, 0) + 1
+    return replace(
+        decision,
+        offers=kept,
+        none_probability=decision.none_probability + (0.0 if kept else _of_first(decision)),
+        no_offer_reason=None if kept else next(iter(refused.values())).word,
+        excluded=excluded,
+        candidates=tuple(
+            replace(one, probability=_moved(one.offer_id, one.probability, refused, lost))
+            for one in decision.candidates
+        ),
+    )
+
+
+def _of_first(decision: Decision) -> float:
+    return decision.offers[0].propensity if decision.offers else 0.0
+
+
+def _moved(offer_id: str, probability: float, refused: Mapping[str, Refusal], lost: float) -> float:
+    if offer_id in refused:
+        return 0.0
+    return probability + lost if offer_id == NO_OFFER else probability

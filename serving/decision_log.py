@@ -1,0 +1,233 @@
+"""The log of decisions: what was asked, what could have been answered and how likely, what was answered.
+
+Written in the transaction that makes the reservations, so an answer that was given stands in the log.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from features.events import NO_OFFER
+from features.instant import MICROSECONDS_PER_DAY, Instant
+from features.schema import decisions
+from serving.answer import Assigned, answer_of, without_refused
+from serving.decision import Candidate, Decision, DecisionRequest, Predictions
+from serving.eligibility import Refusal
+from serving.errors import ConflictError
+from serving.reservations import Reservation, reserve
+
+IDEMPOTENCY_WINDOW: Instant = MICROSECONDS_PER_DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A decision to be kept, with all that led to it."""
+
+    request: DecisionRequest
+    decision: Decision
+    predictions: Predictions
+    policy_version: str
+    currency: str | None = None
+    assigned: Assigned = ()
+    idempotency_key: str | None = None
+
+    def answer(self, decision: Decision) -> bytes:
+        versions = self.predictions.model_versions
+        return msgspec.json.encode(answer_of(decision, self.assigned, versions, self.currency, is_kept=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What stands in the log: ``decision`` is ``None`` when an earlier one under the same key is answered again."""
+
+    answer: bytes
+    decision: Decision | None
+
+
+class LoggedDecision(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The body of a row; ``answer`` is what was sent, to the byte.
+
+    ``candidates`` and ``none_probability`` are what any other policy is judged by. ``features`` is what the models saw
+    (``features.vector.FEATURES``, ``null`` is missing).
+    """
+
+    request: DecisionRequest
+    answer: msgspec.Raw
+    propensities: dict[str, float]
+    """By offer of the answer; of ``none`` where it has no offer."""
+    none_probability: float
+    candidates: tuple[Candidate, ...]
+    policy_version: str
+    features: Sequence[float | None] | None = None
+    churn_probability: float | None = None
+    lifetime_value: float | None = None
+    horizon_days: float | None = None
+    fallbacks: dict[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDecision:
+    brand: str
+    customer_id: str
+    decided_at: Instant
+    logged: LoggedDecision
+
+
+def record(connection: Connection, entries: Sequence[Entry]) -> list[Kept]:
+    """Keep decisions with their reservations: of each what can be had, or the answer that its key was given before.
+
+    Raises
+    ------
+    ConflictError
+        If an idempotency key was used for another customer.
+    """
+    answered = _answers_by_key(connection, entries)
+    fresh = _first_of_each_key(entries, answered)
+    kept = dict(zip(fresh, _record_fresh(connection, [entries[index] for index in fresh]), strict=True))
+    for index, one in kept.items():
+        _note(answered, entries[index], one.answer)
+    return [kept.get(index) or _again(entry, answered) for index, entry in enumerate(entries)]
+
+
+def answer_by_key(connection: Connection, brand: str, key: str, customer_id: str, now: Instant) -> bytes | None:
+    """The answer that an idempotency key was given in the last 24 hours.
+
+    Raises
+    ------
+    ConflictError
+        If it was given to another customer.
+    """
+    query = select(decisions).where(decisions.c.brand == brand, decisions.c.idempotency_key == key)
+    row = connection.execute(query).first()
+    if row is None or row.decided_at <= now - IDEMPOTENCY_WINDOW:
+        return None
+    return _again_for(customer_id, row.customer_id, _answer_in(row.body))
+
+
+def find(connection: Connection, decision_id: str) -> FoundDecision | None:
+    row = connection.execute(select(decisions).where(decisions.c.decision_id == decision_id)).first()
+    if row is None:
+        return None
+    return FoundDecision(row.brand, row.customer_id, row.decided_at, _DECODER.decode(row.body))
+
+
+_DECODER = msgspec.json.Decoder(LoggedDecision)
+_Answered = dict[tuple[str, str], tuple[str, bytes]]
+"""Customer and answer by brand and idempotency key."""
+
+
+def _answers_by_key(connection: Connection, entries: Sequence[Entry]) -> _Answered:
+    """The answers that the keys were given; a key whose time is over is free again."""
+    answered: _Answered = {}
+    for entry in entries:
+        if entry.idempotency_key is None:
+            continue
+        mine = (decisions.c.brand == entry.request.brand) & (decisions.c.idempotency_key == entry.idempotency_key)
+        row = connection.execute(select(decisions).where(mine)).first()
+        if row is None:
+            continue
+        if row.decided_at <= entry.request.decided_at - IDEMPOTENCY_WINDOW:
+            connection.execute(update(decisions).where(mine).values(idempotency_key=None))
+        else:
+            answered[row.brand, row.idempotency_key] = (row.customer_id, _answer_in(row.body))
+    return answered
+
+
+def _first_of_each_key(entries: Sequence[Entry], answered: _Answered) -> list[int]:
+    """Positions of the entries that need a decision of their own."""
+    seen = set(answered)
+    fresh = []
+    for index, entry in enumerate(entries):
+        key = (entry.request.brand, entry.idempotency_key)
+        if entry.idempotency_key is None or key not in seen:
+            fresh.append(index)
+            seen.add((entry.request.brand, entry.idempotency_key or ""))
+    return fresh
+
+
+def _note(answered: _Answered, entry: Entry, answer: bytes) -> None:
+    if entry.idempotency_key is not None:
+        answered[entry.request.brand, entry.idempotency_key] = (entry.request.customer_id, answer)
+
+
+def _again(entry: Entry, answered: _Answered) -> Kept:
+    former_customer_id, answer = answered[entry.request.brand, entry.idempotency_key or ""]
+    return Kept(_again_for(entry.request.customer_id, former_customer_id, answer), None)
+
+
+def _again_for(customer_id: str, former_customer_id: str, answer: bytes) -> bytes:
+    if customer_id != former_customer_id:
+        raise ConflictError("the key was used for another customer within 24 hours", field="idempotency_key")
+    return answer
+
+
+def _answer_in(body: str) -> bytes:
+    return bytes(_DECODER.decode(body).answer)
+
+
+def _record_fresh(connection: Connection, entries: Sequence[Entry]) -> list[Kept]:
+    if not entries:
+        return []
+    wanted = [one for entry in entries for one in _reservations(entry)]
+    refused: dict[str, dict[str, Refusal]] = {}
+    for one, refusal in zip(wanted, reserve(connection, wanted), strict=True):
+        if refusal is not None:
+            refused.setdefault(one.decision_id, {})[one.offer.offer_id] = refusal
+    kept = [_kept(entry, refused.get(entry.decision.decision_id)) for entry in entries]
+    connection.execute(insert(decisions), [_row(entry, one) for entry, one in zip(entries, kept, strict=True)])
+    return kept
+
+
+def _reservations(entry: Entry) -> list[Reservation]:
+    request, decision = entry.request, entry.decision
+    return [
+        Reservation(
+            decision.decision_id,
+            chosen.offer,
+            request.brand,
+            request.customer_id,
+            decision.decided_at,
+            decision.expires_at,
+            chosen.reserved_cost,
+        )
+        for chosen in decision.offers
+    ]
+
+
+def _kept(entry: Entry, refused: Mapping[str, Refusal] | None) -> Kept:
+    decision = without_refused(entry.decision, refused) if refused else entry.decision
+    return Kept(entry.answer(decision), decision)
+
+
+def _row(entry: Entry, kept: Kept) -> dict[str, object]:
+    decision = kept.decision or entry.decision
+    return {
+        "decision_id": decision.decision_id,
+        "brand": entry.request.brand,
+        "customer_id": entry.request.customer_id,
+        "decided_at": decision.decided_at,
+        "expires_at": decision.expires_at,
+        "offer_id": decision.offers[0].offer_id if decision.offers else NO_OFFER,
+        "channel": decision.channel,
+        "idempotency_key": entry.idempotency_key,
+        "body": msgspec.json.encode(_logged(entry, decision, kept.answer)).decode(),
+    }
+
+
+def _logged(entry: Entry, decision: Decision, answer: bytes) -> LoggedDecision:
+    predictions = entry.predictions
+    return LoggedDecision(
+        request=entry.request,
+        answer=msgspec.Raw(answer),
+        propensities={one.offer_id: one.propensity for one in decision.offers} or {NO_OFFER: decision.none_probability},
+        none_probability=decision.none_probability,
+        candidates=decision.candidates,
+        policy_version=entry.policy_version,
+        features=None if predictions.features is None else predictions.features.ravel().tolist(),
+        churn_probability=predictions.churn_probability,
+        lifetime_value=predictions.lifetime_value,
+        horizon_days=predictions.horizon_days,
+        fallbacks=dict(predictions.fallbacks),
+    )

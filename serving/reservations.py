@@ -1,0 +1,170 @@
+"""What a decision holds of an offer until it expires: its place under the caps, its stock, its budget.
+
+Every function works in its caller's transaction, and the store lets one writer in at a time: what is counted here is
+what is there, so no cap and no budget can be passed by two workers at once.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, func, insert, or_, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from features.entities import CapPerCustomer, Offer
+from features.instant import MICROSECONDS_PER_DAY, Instant
+from features.money import Money
+from features.schema import offer_usage, reservations
+from serving.eligibility import Refusal
+from serving.offer_table import OfferUsage
+
+RESERVED = "reserved"
+RELEASED = "released"
+OfferKey = tuple[str, str]
+"""Brand and offer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """``cost`` is the most that the offer may cost."""
+
+    decision_id: str
+    offer: Offer
+    brand: str
+    customer_id: str
+    decided_at: Instant
+    expires_at: Instant
+    cost: Money
+
+    @property
+    def key(self) -> OfferKey:
+        return self.brand, self.offer.offer_id
+
+
+def reserve(connection: Connection, wanted: Sequence[Reservation]) -> list[Refusal | None]:
+    """Write what can be had, in order; for each that cannot, why not."""
+    limited = sorted({one.key for one in wanted if _is_limited(one.offer)})
+    usage = read_usage(connection, limited)
+    if any(_refusal(one, usage) for one in wanted) and release_expired(connection, wanted[0].decided_at):
+        usage = read_usage(connection, limited)
+    held = _held_by_customers(connection, wanted)
+    refusals = [_take(one, usage, held) for one in wanted]
+    _write(connection, [one for one, refused in zip(wanted, refusals, strict=True) if refused is None])
+    return refusals
+
+
+def read_usage(connection: Connection, keys: Sequence[OfferKey] | None = None) -> dict[OfferKey, OfferUsage]:
+    """How much of these offers (default: of all) is given away; an offer never given away may be missing."""
+    if keys is not None and not keys:
+        return {}
+    query = select(offer_usage)
+    if keys is not None:
+        query = query.where(tuple_(offer_usage.c.brand, offer_usage.c.offer_id).in_(keys))
+    return {
+        (row.brand, row.offer_id): OfferUsage(row.issued, row.cost_reserved + row.cost_charged)
+        for row in connection.execute(query)
+    }
+
+
+def release_expired(connection: Connection, now: Instant) -> int:
+    """Give back what was reserved until ``now`` or earlier and never shown; how many reservations that were."""
+    expired = and_(reservations.c.state == RESERVED, reservations.c.expires_at <= now)
+    columns = (reservations.c.brand, reservations.c.offer_id, reservations.c.cost)
+    rows = connection.execute(update(reservations).where(expired).values(state=RELEASED).returning(*columns)).all()
+    counts = Counter((row.brand, row.offer_id) for row in rows)
+    costs = _sums(((row.brand, row.offer_id), row.cost) for row in rows)
+    _add_usage(connection, {key: (-count, -costs[key]) for key, count in counts.items()})
+    return len(rows)
+
+
+def _is_limited(offer: Offer) -> bool:
+    return not (offer.cap_total is None and offer.stock is None and offer.budget is None)
+
+
+def _refusal(one: Reservation, usage: Mapping[OfferKey, OfferUsage]) -> Refusal | None:
+    offer, used = one.offer, usage.get(one.key, OfferUsage())
+    if offer.cap_total is not None and used.issued >= offer.cap_total:
+        return Refusal.CAP_TOTAL
+    if offer.stock is not None and used.issued >= offer.stock:
+        return Refusal.STOCK
+    if offer.budget is not None and used.committed + one.cost > offer.budget:
+        return Refusal.BUDGET
+    return None
+
+
+def _take(one: Reservation, usage: dict[OfferKey, OfferUsage], held: Counter[tuple[str, str, str]]) -> Refusal | None:
+    """The refusal, or nothing and the counts moved for those that come after."""
+    cap = one.offer.cap_per_customer
+    of_customer = (*one.key, one.customer_id)
+    if cap is not None and held[of_customer] >= cap.count:
+        return Refusal.CAP_PER_CUSTOMER
+    refused = _refusal(one, usage)
+    if refused is None:
+        used = usage.get(one.key, OfferUsage())
+        usage[one.key] = OfferUsage(used.issued + 1, used.committed + one.cost)
+        held[of_customer] += 1
+    return refused
+
+
+def _held_by_customers(connection: Connection, wanted: Sequence[Reservation]) -> Counter[tuple[str, str, str]]:
+    held: Counter[tuple[str, str, str]] = Counter()
+    for one in wanted:
+        if one.offer.cap_per_customer is not None:
+            held[(*one.key, one.customer_id)] = _count_held(connection, one, one.offer.cap_per_customer)
+    return held
+
+
+def _count_held(connection: Connection, one: Reservation, cap: CapPerCustomer) -> int:
+    query = select(func.count()).where(
+        reservations.c.brand == one.brand,
+        reservations.c.customer_id == one.customer_id,
+        reservations.c.offer_id == one.offer.offer_id,
+        reservations.c.decided_at > one.decided_at - int(cap.days * MICROSECONDS_PER_DAY),
+        reservations.c.state != RELEASED,
+        or_(reservations.c.state != RESERVED, reservations.c.expires_at > one.decided_at),
+    )
+    return connection.execute(query).scalar_one()
+
+
+def _write(connection: Connection, granted: Sequence[Reservation]) -> None:
+    if not granted:
+        return
+    connection.execute(insert(reservations), [_row(one) for one in granted])
+    counts = Counter(one.key for one in granted)
+    costs = _sums((one.key, one.cost) for one in granted)
+    _add_usage(connection, {key: (count, costs[key]) for key, count in counts.items()})
+
+
+def _row(one: Reservation) -> dict[str, object]:
+    return {
+        "decision_id": one.decision_id,
+        "offer_id": one.offer.offer_id,
+        "brand": one.brand,
+        "customer_id": one.customer_id,
+        "state": RESERVED,
+        "decided_at": one.decided_at,
+        "expires_at": one.expires_at,
+        "cost": one.cost,
+        "charged": 0,
+    }
+
+
+def _sums(parts: Iterable[tuple[OfferKey, Money]]) -> Counter[OfferKey]:
+    sums: Counter[OfferKey] = Counter()
+    for key, amount in parts:
+        sums[key] += amount
+    return sums
+
+
+def _add_usage(connection: Connection, changes: Mapping[OfferKey, tuple[int, Money]]) -> None:
+    """Move the counters by (issued, reserved cost)."""
+    if not changes:
+        return
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    new = dialect.insert(offer_usage)
+    moved = {name: offer_usage.c[name] + new.excluded[name] for name in ("issued", "cost_reserved")}
+    rows = [
+        {"brand": brand, "offer_id": offer_id, "issued": issued, "cost_reserved": cost, "cost_charged": 0}
+        for (brand, offer_id), (issued, cost) in sorted(changes.items())
+    ]
+    connection.execute(new.on_conflict_do_update(index_elements=["brand", "offer_id"], set_=moved), rows)

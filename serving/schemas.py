@@ -1,0 +1,188 @@
+"""What the calls take and give, each stated once: decoded, checked and encoded by msgspec, shown in ``/docs.json``.
+
+A request tolerates fields that nobody here knows and takes ``null`` for a field left out.
+"""
+
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from features import instant
+from features.instant import Instant
+from serving.errors import BadRequestError
+
+MOST_ROWS = 1_000
+
+Id = Annotated[str, Meta(min_length=1, max_length=512)]
+Name = Annotated[str, Meta(min_length=1, max_length=512)]
+Quantity = Annotated[float, Meta(ge=0, le=1e12)]
+Row = dict[str, Any]
+Rows = Annotated[list[Row], Meta(max_length=MOST_ROWS)]
+
+
+class BasketItem(Struct, frozen=True):
+    product_id: Id
+    quantity: Quantity | None = None
+    amount: Quantity | None = None
+
+
+class NextBestOfferRequest(Struct, frozen=True, kw_only=True):
+    """Who is asking (``customer_id`` or ``identifiers``), where the answer may be shown and what is in the basket."""
+
+    customer_id: Id | None = None
+    identifiers: dict[Name, Id] | None = None
+    brand: Name | None = None
+    channel: Name | None = None
+    channels: list[Name] | None = None
+    placement: Name | None = None
+    language: Name | None = None
+    limit: Annotated[int, Meta(ge=1, le=20)] | None = None
+    basket: Annotated[list[BasketItem], Meta(max_length=MOST_ROWS)] | None = None
+    context: dict[str, Any] | None = None
+    idempotency_key: Id | None = None
+    dry_run: bool | None = None
+    as_of: Name | None = None
+
+
+class TargetAnswer(Struct, frozen=True):
+    products: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+
+class OfferAnswer(Struct, frozen=True, kw_only=True):
+    """``propensity``: the probability, given the request and what was eligible, that this offer stood at this rank."""
+
+    offer_id: str
+    rank: int
+    name: str | None
+    kind: str
+    value: float | None
+    currency: str | None
+    target: TargetAnswer | None
+    propensity: float
+    expected_value: float
+    accept_probability: float
+    valid_until: str | None
+    reasons: tuple[str, ...]
+    words: dict[str, str]
+
+
+class ExperimentAnswer(Struct, frozen=True):
+    experiment: str
+    variant: str
+
+
+class NextBestOfferAnswer(Struct, frozen=True, kw_only=True):
+    """``decision_id`` is null for a dry run, which leaves no decision behind."""
+
+    decision_id: str | None
+    offers: list[OfferAnswer]
+    no_offer_reason: str | None
+    channel: str | None
+    send_at: str | None
+    expires_at: str | None
+    experiments: list[ExperimentAnswer]
+    model_versions: dict[str, str]
+    fallback: str | None
+    excluded: dict[str, int]
+
+
+class ScoreRequest(Struct, frozen=True, kw_only=True):
+    customer_ids: Annotated[list[Id], Meta(max_length=MOST_ROWS)]
+    brand: Name | None = None
+
+
+class EventsRequest(Struct, frozen=True, kw_only=True):
+    """Events as rows of the contract; ``brand`` is that of the rows that name none."""
+
+    events: Annotated[list[Any], Meta(max_length=MOST_ROWS)]
+    brand: Name | None = None
+
+
+class RejectedEvent(Struct, frozen=True):
+    event_id: str | None
+    field: str | None
+    reason: str
+
+
+class EventsAnswer(Struct, frozen=True, kw_only=True):
+    accepted: int
+    duplicates: int
+    rejected: list[RejectedEvent]
+
+
+class RowsRequest(Struct, frozen=True, kw_only=True):
+    rows: Annotated[list[Any], Meta(max_length=MOST_ROWS)]
+    brand: Name | None = None
+
+
+class RejectedRow(Struct, frozen=True):
+    id: str | None
+    field: str | None
+    reason: str
+
+
+class UpsertAnswer(Struct, frozen=True, kw_only=True):
+    upserted: int
+    rejected: list[RejectedRow]
+
+
+class CustomerRequest(Struct, frozen=True, kw_only=True):
+    customer_id: Id | None = None
+    identifiers: dict[Name, Id] | None = None
+    brand: Name | None = None
+
+
+class AssignRequest(Struct, frozen=True, kw_only=True):
+    unit_id: Id
+    experiment: Name
+    brand: Name | None = None
+
+
+class AssignAnswer(Struct, frozen=True):
+    """``variant`` is null for a unit that the experiment leaves out."""
+
+    variant: str | None
+
+
+Request = TypeVar("Request", bound=Struct)
+
+
+def decoded(decoder: "msgspec.json.Decoder[Request]", body: bytes) -> Request:
+    """The request in a body.
+
+    >>> decoded(msgspec.json.Decoder(ScoreRequest), b'{"customer_ids": ["1", 2]}')
+    Traceback (most recent call last):
+        ...
+    serving.errors.BadRequestError: customer_ids[1]: Expected `str`, got `int`
+
+    Raises
+    ------
+    BadRequestError
+        If it is no JSON or not of the request's shape; ``field`` names where.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `")
+        field = where.removeprefix("$").removeprefix(".").removesuffix("`") or _missing_field(what)
+        raise BadRequestError(f"{field}: {what}" if field else what, field=field) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequestError(f"the body is no JSON object: {error}", code="invalid_json") from None
+
+
+def _missing_field(what: str) -> str | None:
+    """The name in ``Object missing required field `unit_id` ``, which msgspec places at the object."""
+    return what.split("`")[1] if what.startswith("Object missing required field") else None
+
+
+def parsed_instant(text: str | None, field: str) -> Instant | None:
+    try:
+        return None if text is None else instant.parse(text)
+    except (ValueError, OverflowError):
+        raise BadRequestError(f"{field}: got {text!r}, expected an ISO 8601 time", field=field) from None
+
+
+def shown_instant(moment: Instant | None) -> str | None:
+    return None if moment is None else instant.to_iso(moment)

@@ -1,0 +1,139 @@
+"""Group commit: one thread per worker turns many small writes into few transactions, and answers when they are durable.
+
+A forced write to disk costs about as much for fifty decisions as for one. Whoever submits waits for the transaction
+that holds their write, so what was answered cannot be lost. What is written is no concern of this file.
+"""
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from features.store import Store
+from serving.errors import OverloadedError, UnavailableError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Write = Callable[[Connection, Sequence[Item]], Sequence[Result]]
+"""Writes several items in the transaction of the connection and gives one result for each, in order."""
+
+LARGEST_BATCH = 64
+MOST_WAITING = 1024
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    write: Write[Any, Any]
+    item: Any
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+
+
+_Outcome = tuple[_Waiting, Any, BaseException | None]
+
+
+class Writer:
+    def __init__(self, store: Store, *, most_waiting: int = MOST_WAITING) -> None:
+        self._store = store
+        self._most_waiting = most_waiting
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, write: Write[Item, Result], item: Item) -> "asyncio.Future[Result]":
+        """The result of ``write`` for ``item``, once it is durable.
+
+        Raises
+        ------
+        OverloadedError
+            If too much is waiting already.
+        UnavailableError
+            From the future, if the store cannot make it durable; then nothing of it was written.
+        """
+        if self._queue.qsize() >= self._most_waiting:
+            raise OverloadedError(f"{self._most_waiting} writes are waiting")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._queue.put(_Waiting(cast("Write[Any, Any]", write), item, future, loop))
+        return future
+
+    def close(self) -> None:
+        """Write what was submitted before, and end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            outcomes = self._commit([first], self._waiting_too)
+            for loop, of_loop in groupby(outcomes, key=lambda outcome: outcome[0].loop):
+                _tell(loop, list(of_loop))
+
+    def _waiting_too(self) -> Iterator[_Waiting]:
+        """What else is waiting, up to a whole batch."""
+        for _ in range(LARGEST_BATCH - 1):
+            try:
+                following = self._queue.get_nowait()
+            except Empty:
+                return
+            if following is None:
+                self._queue.put(None)  # for ``_run`` to meet
+                return
+            yield following
+
+    def _commit(
+        self, batch: list[_Waiting], waiting_too: Callable[[], Iterator[_Waiting]] = lambda: iter(())
+    ) -> list[_Outcome]:
+        try:
+            with self._store.writing() as connection:
+                batch.extend(waiting_too())  # only now: the turn to write may have been long in coming
+                results = [result for group in _by_write(batch) for result in _written(connection, group)]
+        except Exception as error:
+            return self._after_failure(batch, error)
+        return [(waiting, result, None) for waiting, result in zip(batch, results, strict=True)]
+
+    def _after_failure(self, batch: Sequence[_Waiting], error: Exception) -> list[_Outcome]:
+        """One bad write may not take the others of its transaction with it, unless it is the store that fails."""
+        if len(batch) > 1 and not isinstance(error, (OperationalError, sqlite3.OperationalError)):
+            return [outcome for waiting in batch for outcome in self._commit([waiting])]
+        log.error("a transaction of %d writes failed: %s", len(batch), type(error).__name__, exc_info=error)
+        told = UnavailableError("the store cannot make it durable") if _is_of_store(error) else error
+        return [(waiting, None, told) for waiting in batch]
+
+
+def _by_write(batch: Sequence[_Waiting]) -> Iterator[list[_Waiting]]:
+    """Neighbours of the same kind together: the order of what was submitted is kept."""
+    for _, group in groupby(batch, key=lambda waiting: waiting.write):
+        yield list(group)
+
+
+def _written(connection: Connection, group: Sequence[_Waiting]) -> Sequence[Any]:
+    return group[0].write(connection, [waiting.item for waiting in group])
+
+
+def _is_of_store(error: Exception) -> bool:
+    return isinstance(error, (DBAPIError, sqlite3.Error, OSError)) or type(error).__module__.startswith("psycopg")
+
+
+def _tell(loop: asyncio.AbstractEventLoop, outcomes: Sequence[_Outcome]) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(_complete, outcomes)
+
+
+def _complete(outcomes: Sequence[_Outcome]) -> None:
+    for waiting, result, error in outcomes:
+        if waiting.future.done():
+            continue  # whoever waited has gone
+        if error is None:
+            waiting.future.set_result(result)
+        else:
+            waiting.future.set_exception(error)
