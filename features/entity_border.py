@@ -80,16 +80,21 @@ def parse_customer(row: Row, *, timezone: str = "UTC", brand: str = DEFAULT_BRAN
     return Customer(**known, attributes={name: value for name, value in found.items() if value is not None} or None)
 
 
-def parse_offer(row: Row, *, timezone: str = "UTC", brand: str = DEFAULT_BRAND) -> Offer:
+def parse_offer(
+    row: Row, *, timezone: str = "UTC", brand: str = DEFAULT_BRAND, accounting_currency: str | None = None
+) -> Offer:
     """The offer of a row; times without a zone are in ``timezone``, ``brand`` is that of a row without one.
 
     Raises
     ------
     FieldError
+        Also for a currency other than the brand's, where that is given.
     """
     known, others = _read(row, _offer_rules(timezone), "offer_id", brand, ("properties",))
     offer = Offer(**known, properties=_properties(others))
     _check_together(offer)
+    if None not in (offer.currency, accounting_currency) and offer.currency != accounting_currency:
+        raise FieldError("currency", offer.currency, f"{accounting_currency}, the brand's currency")
     return offer
 
 

@@ -56,7 +56,13 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction, the only writing one; durable once left, undone by an exception."""
+        """One transaction, the only writing one; durable once left, undone by an exception.
+
+        Raises
+        ------
+        sqlalchemy.exc.OperationalError
+            If the turn to write does not come within ``LOCK_WAIT_SECONDS``, or the database is away.
+        """
         with self.engine.execution_options(writing=True).begin() as connection:
             if not self.is_sqlite:
                 connection.execute(_WAIT_FOR_THE_WRITERS_TURN)
@@ -105,42 +111,55 @@ def open_store(workspace: Path, database_url: str | None = None) -> Store:
     if database_url is None:
         path = workspace / DATABASE_FILE
         store = Store(workspace, _sqlite_engine(path), True)
-        setting, value, expected = "workspace", str(path), "an SQLite database that can be written, or no such file"
+        origin = _Origin("workspace", str(path), "an SQLite database that can be written, or no such file")
     else:
         url = _postgresql_url(database_url)
         store = Store(workspace, create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10}), False)
-        setting, value, expected = "LAGNIAPPE_DATABASE_URL", url.render_as_string(), _POSTGRESQL
+        origin = _Origin("LAGNIAPPE_DATABASE_URL", url.render_as_string(), _POSTGRESQL)
     try:
         with _one_opener(workspace):
-            _bring_to_present_schema(store, setting, value)
-    except (DBAPIError, StoreError) as error:
+            _bring_to_present_schema(store, origin)
+    except StoreError:
         store.close()
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(setting, value, f"{expected} ({_reason(error)})", "store") from error
+        raise
+    except DBAPIError as error:
+        store.close()
+        raise origin.refused(" ".join(str(error.orig).split())) from error
     return store
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """The setting that the database comes from."""
+
+    setting: str
+    value: str
+    expected: str
+
+    def refused(self, reason: str) -> StoreError:
+        return StoreError(self.setting, self.value, f"{self.expected} ({reason})", "store")
+
+
 def _make_workspace(workspace: Path) -> None:
-    expected = "a folder that can be written"
+    origin = _Origin("workspace", str(workspace), "a folder that can be written")
     try:
         for folder in (workspace, workspace / "lake", workspace / "models", workspace / "quarantine"):
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError("workspace", str(workspace), f"{expected} ({error.strerror})", "store") from error
+        raise origin.refused(error.strerror or str(error)) from error
     for path in (workspace, workspace / DATABASE_FILE):
         if path.exists() and not os.access(path, os.W_OK):
-            raise StoreError("workspace", str(path), f"{expected} (it is read-only)", "store")
+            raise origin.refused(f"{path} is read-only")
 
 
 def _postgresql_url(given: str) -> URL:
-    shown = re.sub(":[^:@/]*@", ":***@", given)
+    origin = _Origin("LAGNIAPPE_DATABASE_URL", re.sub(":[^:@/]*@", ":***@", given), _POSTGRESQL)
     try:
         url = make_url(given)
     except (ArgumentError, ValueError) as error:  # a ValueError where the port is no number
-        raise StoreError("LAGNIAPPE_DATABASE_URL", shown, _POSTGRESQL, "store") from error
+        raise origin.refused("it cannot be read") from error
     if url.drivername not in ("postgres", "postgresql", "postgresql+psycopg"):
-        raise StoreError("LAGNIAPPE_DATABASE_URL", shown, _POSTGRESQL, "store")
+        raise origin.refused(f"{url.drivername} is another database")
     return url.set(drivername="postgresql+psycopg")
 
 
@@ -183,14 +202,14 @@ def _one_opener(workspace: Path) -> Iterator[None]:
         os.close(folder)
 
 
-def _bring_to_present_schema(store: Store, setting: str, value: str) -> None:
+def _bring_to_present_schema(store: Store, origin: _Origin) -> None:
     with store.reading() as connection:
         if _revision(connection) == REVISION:
             return
     with store.writing() as connection:
         found = _revision(connection)
         if found != REVISION:
-            _migrate(connection, found, setting, value)
+            _migrate(connection, found, origin)
 
 
 def _revision(connection: Connection) -> str | None:
@@ -199,7 +218,7 @@ def _revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _migrate(connection: Connection, found: str | None, setting: str, value: str) -> None:
+def _migrate(connection: Connection, found: str | None, origin: _Origin) -> None:
     # Only here, because importing alembic takes longer than opening a store that needs no migration.
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
@@ -207,12 +226,7 @@ def _migrate(connection: Connection, found: str | None, setting: str, value: str
 
     script = ScriptDirectory(str(Path(__file__).parent / "migrations"))
     if found is not None and found not in {known.revision for known in script.walk_revisions()}:
-        expected = f"a database of revision {REVISION} or earlier (this one is of {found}: update lagniappe)"
-        raise StoreError(setting, value, expected, "store")
+        raise origin.refused(f"its revision is {found}, made by a newer lagniappe than this, which knows {REVISION}")
     with EnvironmentContext(Config(), script, fn=lambda rev, _: script._upgrade_revs(REVISION, rev)) as environment:
         environment.configure(connection=connection)
         environment.run_migrations()
-
-
-def _reason(error: DBAPIError) -> str:
-    return " ".join(str(error.orig).split())

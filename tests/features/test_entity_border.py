@@ -187,6 +187,14 @@ def test_wrong_field_of_an_offer_is_named_with_its_value(field: str, row: dict[s
     assert caught.value.field == field
 
 
+def test_offer_in_another_currency_than_the_brands_is_refused() -> None:
+    row = {"offer_id": "o", "currency": "EUR"}
+
+    assert parse_offer(row, accounting_currency="EUR") == parse_offer(row)
+    with pytest.raises(FieldError, match="currency: got 'EUR', expected RUB"):
+        parse_offer(row, accounting_currency="RUB")
+
+
 def test_bad_rows_are_set_aside_and_good_ones_kept() -> None:
     good, bad = parse_rows([{"product_id": "a"}, {"name": "nameless"}, {"product_id": "b"}], parse_product)
 
