@@ -3,10 +3,11 @@ r"""What each offer is worth for one customer: expected incremental margin, from
 With :math:`p` the chance that the offer is accepted, :math:`b` the chance that its target would be bought anyway,
 :math:`s` the spend on the target, :math:`m` its margin rate and :math:`c` the cost of an acceptance::
 
-    value = p * ((1 - b) * m * s - c + retention + priority)
-    retention = churn probability * retention lift * margin rate * lifetime value
+    value = p * ((1 - b + b * spend lift) * m * s - c + retention + priority)
+    retention = churn probability * retention lift * m * lifetime value
 
-The cost is paid to those who would have bought anyway too; their margin is not counted. "No offer" is worth 0.
+The cost is paid to those who would have bought anyway too; of their margin only the lift is counted.
+"No offer" is worth 0.
 None of this was learned from responses: :math:`p` is a prior by kind and depth, bent by affinity.
 """
 
@@ -76,7 +77,7 @@ class Circumstances:
     typical_order: float
     """Currency units."""
     order_probability: float
-    """Of any order while the offer lasts; 1 where there is a basket, and where no model tells (to claim too little)."""
+    """Of any order while the offer lasts; 1 where there is a basket."""
     churn_probability: float
     """0 where no model tells."""
     lifetime_value: float
@@ -148,7 +149,8 @@ def values(worth: Worth, known: Circumstances, policy: Policy) -> Values:
     anyway = known.affinity * known.order_probability
     cost = worth.cost_fixed + worth.cost_share * spend
     kept = known.churn_probability * policy.retention_lift * known.lifetime_value
-    gain = ((1.0 - anyway) * spend + kept) * worth.margin_rate
+    added = 1.0 - anyway * (1.0 - policy.spend_lift)
+    gain = (added * spend + kept) * worth.margin_rate
     largest = policy.worst_case_orders * known.typical_order
     return Values(
         expected_value=accept * (gain - cost + worth.priority),

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from features.instant import Instant
 from features.money import MONEY_SCALE
 from features.profiles import Profiles
+from features.segments import rfm_segments
+from features.vector import vector
 from serving.arbitration import Circumstances
 from serving.conditions import Facts, Subject, Value
 from serving.decision import BasketLine, CustomerState, DecisionRequest, Predictions
-from serving.known import consent, mean_order, order_count, purchases, state
+from serving.known import consent, mean_order, moment_of, order_count, purchases, state
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.targets import TargetPurchases, about, bought
@@ -65,10 +67,16 @@ def circumstances(
         affinity=np.where(is_certain, 1.0, own),
         target_spend=history.spend,
         typical_order=_basket_amount(basket) or mean_order(customer.profile) or policy.typical_order,
-        order_probability=1.0 if basket or churn is None else 1.0 - churn,
+        order_probability=_order_probability(basket, churn, policy),
         churn_probability=churn or 0.0,
         lifetime_value=predictions.lifetime_value or 0.0,
     )
+
+
+def _order_probability(basket: tuple[BasketLine, ...], churn: float | None, policy: Policy) -> float:
+    if basket:
+        return 1.0
+    return policy.order_probability if churn is None else 1.0 - churn
 
 
 def _basket_amount(basket: tuple[BasketLine, ...]) -> float:
@@ -80,9 +88,7 @@ def facts(decided_at: Instant, customer: CustomerState, predictions: Predictions
 
     def fact(subject: Subject, name: str) -> Value:
         if subject is Subject.SEGMENT:
-            from features.segments import rfm_segment
-
-            return None if customer.profile is None else rfm_segment(customer.profile, decided_at)[0]
+            return _segment(decided_at, customer, predictions)
         if subject is Subject.TIER:
             return _tier(customer)
         if subject is Subject.SCORE:
@@ -90,6 +96,15 @@ def facts(decided_at: Instant, customer: CustomerState, predictions: Predictions
         return _attribute(customer, name)
 
     return fact
+
+
+def _segment(decided_at: Instant, customer: CustomerState, predictions: Predictions) -> Value:
+    if customer.profile is None:
+        return None
+    features = predictions.features
+    if features is None:
+        features = vector(customer.profile, moment_of(customer.profile, decided_at))
+    return rfm_segments(features.reshape(1, -1))[0]
 
 
 def _tier(customer: CustomerState) -> Value:

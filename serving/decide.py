@@ -11,11 +11,9 @@ import numpy as np
 from experiments.exploration import EpsilonGreedy, draw_menu, probabilities, uniforms
 from features.entities import Offer
 from features.events import NO_OFFER
-from features.facts import hour_of_week
 from features.instant import MICROSECONDS_PER_DAY, Instant
-from serving.arbitration import Values, to_minor, values
-from serving.channel import channel_of_offer, send_moment, settle_channel
-from serving.circumstances import OfferHistory, circumstances, facts, offer_history
+from serving.arbitration import Values, to_minor
+from serving.channel import channel_of_offer, send_moment
 from serving.decision import (
     BasketLine,
     Candidate,
@@ -26,23 +24,13 @@ from serving.decision import (
     OfferUse,
     Predictions,
 )
-from serving.eligibility import (
-    Codes,
-    Permissions,
-    Refusal,
-    count_refusals,
-    permissions,
-    refusals,
-    refuse_channel,
-    refuse_hour,
-    refuse_unsendable,
-)
-from serving.known import consent, declines, is_blocked
+from serving.eligibility import Refusal, count_refusals
+from serving.known import is_blocked
 from serving.offer_cost import chosen_value
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.reasons import fallback_of, no_offer_reason, reasons_for
-from serving.send_slots import Slots, send_slots
+from serving.weighing import Case, Weighed, weigh
 
 __all__ = [
     "BasketLine",
@@ -61,36 +49,6 @@ _NONE = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Case:
-    request: DecisionRequest
-    customer: CustomerState
-    offers: OfferTable
-    predictions: Predictions
-    policy: Policy
-
-    @property
-    def timezone(self) -> str:
-        own = self.customer.customer.timezone if self.customer.customer is not None else None
-        return self.customer.timezone or own or self.offers.terms.timezone
-
-    @property
-    def slots(self) -> Slots:
-        quiet_hours = self.offers.terms.quiet_hours
-        return send_slots(self.request.decided_at, self.timezone, quiet_hours, self.policy.send_within_hours)
-
-
-@dataclass(frozen=True, slots=True)
-class _Weighed:
-    """What is known of every offer before anything is drawn."""
-
-    codes: Codes
-    values: Values
-    history: OfferHistory
-    allowed: Permissions
-    channel: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Drawn:
     """``rows`` are the offers of the menu in the table, by rank; none where nothing is offered."""
 
@@ -104,8 +62,8 @@ def decide(
     request: DecisionRequest, customer: CustomerState, offers: OfferTable, predictions: Predictions, policy: Policy
 ) -> Decision:
     """Up to ``request.limit`` offers for one customer at ``request.decided_at``, drawn with known probabilities."""
-    case = _Case(request, customer, offers, predictions, policy)
-    weighed = _weigh(case)
+    case = Case(request, customer, offers, predictions, policy)
+    weighed = weigh(case)
     drawn = _draw(case, weighed, _shortlist(case, weighed))
     channel, send_at = _channel_and_moment(case, weighed, drawn.rows)
     starts = request.decided_at if send_at is None else send_at
@@ -124,32 +82,7 @@ def decide(
     )
 
 
-def _weigh(case: _Case) -> _Weighed:
-    request, customer, offers, policy = case.request, case.customer, case.offers, case.policy
-    profile, rules = customer.profile, offers.rules
-    allowed = permissions(request, consent(customer), rules, policy)
-    known = facts(request.decided_at, customer, case.predictions)
-    codes = refusals(request, is_blocked(customer), customer.uses, declines(profile), allowed, rules, known, policy)
-    history = offer_history(profile, offers)
-    around = circumstances(request, customer, offers, history, case.predictions, policy)
-    worth = values(offers.worth, around, policy)
-    channel = settle_channel(allowed, rules, codes, worth.expected_value, profile)
-    _refuse_at_time_of_channel(case, codes, channel)
-    return _Weighed(codes, worth, history, allowed, channel)
-
-
-def _refuse_at_time_of_channel(case: _Case, codes: Codes, channel: str | None) -> None:
-    """What is shown must be in its schedule now; a message, at some hour at which it may be sent."""
-    rules = case.offers.rules
-    if channel is not None:
-        refuse_channel(codes, rules, channel)
-    if channel in case.policy.message_channels:
-        refuse_unsendable(codes, rules, case.slots)
-    elif rules.hours is not None:
-        refuse_hour(codes, rules, hour_of_week(case.request.decided_at, case.timezone))
-
-
-def _shortlist(case: _Case, weighed: _Weighed) -> tuple[int, ...]:
+def _shortlist(case: Case, weighed: Weighed) -> tuple[int, ...]:
     """The most valuable eligible offers, best first; in a menu, of an exclusive group only the best.
 
     The others of the group are refused before the draw, so that the probabilities of what can be drawn stay exact.
@@ -165,7 +98,7 @@ def _shortlist(case: _Case, weighed: _Weighed) -> tuple[int, ...]:
     return tuple(ranked[: max(case.policy.shortlist, case.request.limit)].tolist())
 
 
-def _draw(case: _Case, weighed: _Weighed, shortlist: tuple[int, ...]) -> _Drawn:
+def _draw(case: Case, weighed: Weighed, shortlist: tuple[int, ...]) -> _Drawn:
     worth = np.concatenate(([case.policy.least_value], weighed.values.expected_value[list(shortlist)]))
     exploration = EpsilonGreedy(case.policy.epsilon)
     chances = probabilities(worth, exploration).tolist()
@@ -194,7 +127,7 @@ def _candidates(
     )
 
 
-def _channel_and_moment(case: _Case, weighed: _Weighed, rows: tuple[int, ...]) -> tuple[str | None, Instant | None]:
+def _channel_and_moment(case: Case, weighed: Weighed, rows: tuple[int, ...]) -> tuple[str | None, Instant | None]:
     """The channel, and for a message the moment to send it, where there is something to send."""
     if not rows:
         return weighed.channel, None
@@ -206,7 +139,7 @@ def _channel_and_moment(case: _Case, weighed: _Weighed, rows: tuple[int, ...]) -
     return channel, send_moment(case.offers.rules, rows, case.slots, case.predictions.send_time)
 
 
-def _chosen(case: _Case, weighed: _Weighed, drawn: _Drawn, rank: int, starts: Instant) -> ChosenOffer:
+def _chosen(case: Case, weighed: Weighed, drawn: _Drawn, rank: int, starts: Instant) -> ChosenOffer:
     row = drawn.rows[rank - 1]
     offer = case.offers.offers[row]
     is_explored = rank == 1 and drawn.is_first_explored
@@ -232,5 +165,5 @@ def _valid_until(offer: Offer, starts: Instant) -> Instant | None:
     return min(ends, default=None)
 
 
-def _no_offer_reason(case: _Case, weighed: _Weighed, drawn: _Drawn) -> str:
+def _no_offer_reason(case: Case, weighed: Weighed, drawn: _Drawn) -> str:
     return no_offer_reason(weighed.codes, is_blocked=is_blocked(case.customer), is_explored=drawn.is_first_explored)

@@ -61,3 +61,8 @@ def mean_order(profile: Profiles | None) -> float | None:
     if profile is None or not profile.orders.amount.size:
         return None
     return float(profile.orders.amount.mean()) / MONEY_SCALE
+
+
+def moment_of(profile: Profiles, decided_at: Instant) -> Instant:
+    """The instant to judge a profile at: not before what it has heard of (a clock may run a little ahead of ours)."""
+    return max(decided_at, int(profile.last_event_at.max(initial=decided_at)) + 1)

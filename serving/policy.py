@@ -23,6 +23,10 @@ class Policy:
     """Where neither the product nor the brand states one."""
     typical_order: float = 30.0
     """Currency units; where neither the customer nor the basket tells what an order comes to."""
+    order_probability: float = 0.5
+    """Of an order while an offer lasts, where there is neither a basket nor a model to tell."""
+    spend_lift: float = 0.1
+    """By how much those who would have bought anyway buy more under an offer, as a share of their spend."""
     retention_lift: float = 0.05
     """By how much accepting an offer lowers the chance of churn, as a share of that chance."""
     value_per_priority: float = 0.01

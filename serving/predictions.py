@@ -1,36 +1,107 @@
-"""Loaded champions, and what they say of one customer on the hot path."""
+"""Loaded champions, and what they say of a customer.
 
-from __future__ import annotations
+What is asked of each model is stated here; :mod:`training.models` keeps to it.
+"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
+
+import numpy as np
 
 from features.instant import Instant
 from features.profiles import Profiles
-from serving.decision import Predictions
+from features.vector import vector
+from serving.decision import Floats, Predictions
+from serving.known import moment_of
 from serving.offer_table import OfferTable
 
-if TYPE_CHECKING:
-    from training.models.churn import ChurnModel
-    from training.models.favourite_product import FavouriteProductModel
-    from training.models.lifetime_value import LifetimeValueModel
-    from training.models.send_time import SendTimeModel
+CHURN = "churn"
+LIFETIME_VALUE = "lifetime-value"
+FAVOURITE_PRODUCT = "favourite-product"
+SEND_TIME = "send-time"
+NAMES = (CHURN, LIFETIME_VALUE, FAVOURITE_PRODUCT, SEND_TIME)
+
+
+class Churn(Protocol):
+    def predict(self, features: Floats, /) -> Floats: ...
+
+
+class Spend(Protocol):
+    @property
+    def mean(self) -> Floats: ...
+    @property
+    def median(self) -> Floats: ...
+    @property
+    def low(self) -> Floats: ...
+    @property
+    def high(self) -> Floats: ...
+
+
+class LifetimeValue(Protocol):
+    def predict(self, features: Floats, /) -> Spend: ...
+
+
+class FavouriteProduct(Protocol):
+    def rank(self, profiles: Profiles, as_of: Instant, limit: int, /) -> Sequence[tuple[list[str], list[float]]]: ...
+    def affinity(self, profiles: Profiles, as_of: Instant, targets: Any, /) -> Floats: ...
+
+
+class SendTime(Protocol):
+    def predict(self, profiles: Profiles, as_of: Instant, /) -> Floats: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The models of one brand that are in use; ``None`` where none was trained. ``versions`` by model name."""
+    """The models of one brand that are in use; ``None`` where none was trained. The mappings are by model name.
 
-    churn: ChurnModel | None = None
-    lifetime_value: LifetimeValueModel | None = None
-    favourite_product: FavouriteProductModel | None = None
-    send_time: SendTimeModel | None = None
+    ``trained_until`` is the instant just after the last one that a model may have learned from.
+    """
+
+    churn: Churn | None = None
+    lifetime_value: LifetimeValue | None = None
+    favourite_product: FavouriteProduct | None = None
+    send_time: SendTime | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
-    trained_until: Mapping[str, int] = field(default_factory=dict)
-    """The instant just after the last one that each model may have learned from."""
+    horizon_days: Mapping[str, float] = field(default_factory=dict)
+    trained_until: Mapping[str, Instant] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """The reason by model, of those that are not there."""
+        present = (self.churn, self.lifetime_value, self.favourite_product, self.send_time)
+        return {name: "not trained" for name, model in zip(NAMES, present, strict=True) if model is None}
 
 
 def predict(models: Models, profile: Profiles, decided_at: Instant, offers: OfferTable) -> Predictions:
     """What the models say of the one customer in ``profile``; a missing model leaves its output empty."""
-    raise NotImplementedError
+    as_of = moment_of(profile, decided_at)
+    features = vector(profile, as_of)
+    return Predictions(
+        churn_probability=_first(None if models.churn is None else models.churn.predict(features)),
+        lifetime_value=_first(None if models.lifetime_value is None else models.lifetime_value.predict(features).mean),
+        horizon_days=horizon_days(models),
+        send_time=None if models.send_time is None else models.send_time.predict(profile, as_of)[0],
+        affinity=_affinity(models, profile, as_of, offers),
+        features=features[0],
+        model_versions=models.versions,
+        fallbacks=models.missing,
+    )
+
+
+def horizon_days(models: Models) -> float | None:
+    """The churn champion's, else the lifetime value's."""
+    return models.horizon_days.get(CHURN, models.horizon_days.get(LIFETIME_VALUE))
+
+
+def _first(values: Floats | None) -> float | None:
+    """Nothing where a model gives no number: a decision does without."""
+    if values is None or not np.isfinite(values[0]):
+        return None
+    return float(values[0])
+
+
+def _affinity(models: Models, profile: Profiles, as_of: Instant, offers: OfferTable) -> Floats | None:
+    if models.favourite_product is None:
+        return None
+    return models.favourite_product.affinity(profile, as_of, offers.targets.product_sets)
