@@ -22,6 +22,7 @@ from features.event_log import log_table
 from features.events import EventType
 from features.identity import Merge, roots
 from features.instant import MICROSECONDS_PER_DAY, Instant
+from features.merging import merge_batches
 from features.outcomes import Outcomes, outcomes
 from features.profiles import Profiles, concatenate, empty
 from features.schema import merges
@@ -84,6 +85,9 @@ class History:
         self.events = count
         self.first_at: Instant | None = first
         self.last_at: Instant | None = last
+        cancelled = events.filter(events.type == EventType.ORDER_CANCELLED.value)
+        self._has_cancellations = bool(cancelled.count().to_pyarrow().as_py())
+        self._latest: tuple[Instant, Profiles] | None = None
 
     def __enter__(self) -> "History":
         return self
@@ -112,17 +116,28 @@ class History:
 
         With ``include_registered`` also the customers of whom only a row in the customers' file is known.
         """
-        events = self._events if as_of is None else self._events.filter(self._events.occurred_at < as_of)
         known = self.whereabouts(as_of)
+        events = self._events if as_of is None else self._events.filter(self._events.occurred_at < as_of)
         if customer_ids is not None:
             members = [*customer_ids, *(merged for merged, root in known.roots.items() if root in set(customer_ids))]
-            events = events.filter(events.customer_id.isin(members))
-        profiles = aggregate(events, known)
+            profiles = aggregate(events.filter(events.customer_id.isin(members)), known)
+        else:
+            profiles = self._everybody(events, as_of, known)
         if not include_registered:
             return profiles
         met = {*profiles.customer_ids, *known.roots}
         both = concatenate([profiles, empty([c for c in self._registered if c not in met])])
         return both.take(np.argsort(np.array(both.customer_ids), kind="stable"))
+
+    def _everybody(self, events: Table, as_of: Instant | None, known: Whereabouts) -> Profiles:
+        """By adding what happened since the instant last asked for, where the parts of this history do add up."""
+        since = self._latest
+        if since is None or as_of is None or as_of < since[0] or known.roots or self._has_cancellations:
+            profiles = aggregate(events, known)
+        else:
+            profiles = merge_batches(since[1], aggregate(events.filter(events.occurred_at >= since[0]), known))
+        self._latest = None if as_of is None else (as_of, profiles)
+        return profiles
 
     def snapshot(self, as_of: Instant, horizon_days: int) -> Snapshot:
         profiles = self.profiles(as_of)

@@ -11,6 +11,7 @@ from features.backfill import Whereabouts, aggregate
 from features.batching import to_batch, to_profile
 from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_HOUR, parse
+from features.merging import merge_batches
 from features.packing import pack, pack_row, unpack
 from features.profile import Profile, fold, merge, needs_refold
 from features.vector import FEATURES, FutureProfileError, vector
@@ -120,6 +121,20 @@ def test_aggregate_equals_fold(events: list[Event]) -> None:
     for row, customer_id in enumerate(profiles.customer_ids):
         mine = [e for e in events if e.customer_id == customer_id]
         assert_same(to_profile(unpack(customer_id, pack_row(profiles, row))), fold(mine, ZONE))
+
+
+@engine_runs
+@given(events_of(customers=("anna", "boris", "вера")), st.integers(0, 25))
+def test_batches_of_parts_merge_to_the_batch_of_the_whole(events: list[Event], cut: int) -> None:
+    low, high = (aggregate(table_of(part), Whereabouts(default_timezone=ZONE)) for part in (events[:cut], events[cut:]))
+
+    merged = merge_batches(high, low)
+
+    assert merged.customer_ids == sorted({e.customer_id for e in events})
+    for row, customer_id in enumerate(merged.customer_ids):
+        mine = [e for e in events if e.customer_id == customer_id]
+        assert_same(to_profile(unpack(customer_id, pack_row(merged, row))), fold(mine, ZONE))
+        np.testing.assert_array_equal(merged.take([row]).orders.hour, to_batch("", fold(mine, ZONE), ZONE).orders.hour)
 
 
 @engine_runs
