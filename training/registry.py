@@ -43,6 +43,9 @@ class Served:
     served_until: Instant | None
     reason: str | None
 
+    def is_at(self, instant: Instant) -> bool:
+        return self.served_from <= instant and (self.served_until is None or instant < self.served_until)
+
 
 def deploy(
     connection: Connection,
@@ -96,8 +99,7 @@ def served(connection: Connection, brand: str, model: str | None = None) -> list
 
 def champion_at(connection: Connection, brand: str, model: str, at: Instant) -> Served | None:
     """The version that served at an instant, or nothing."""
-    spans = served(connection, brand, model)
-    return next((span for span in reversed(spans) if span.served_from <= at), None)
+    return next((span for span in served(connection, brand, model) if span.is_at(at)), None)
 
 
 def find_version(connection: Connection, brand: str, model: str, version: str) -> Deployment | None:

@@ -46,6 +46,8 @@ def connect(workspace: Path, brand: str, configured_uri: str | None = None) -> T
     # Before the first import: a self-hosted program reports to nobody unless its owner asks for it.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # MLflow's own seven retries would keep a promotion waiting for minutes when its server is away.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     from mlflow import MlflowClient
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)

@@ -1,0 +1,270 @@
+"""The verbs of training: ``train``, ``retrain``, ``compare``, ``promote``, ``rollback``, ``history``, ``examples``.
+
+Standard output is the answer, a table or with ``--json`` one document; progress and complaints go to standard error.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console, RenderableType
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from features.errors import FieldError
+from features.events import DEFAULT_BRAND
+from features.instant import Instant, parse, to_iso
+from features.settings import Settings, read_settings
+from features.store import Store, open_store
+from training import reports
+from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from training.promotion import Comparison
+    from training.registry import Deployment
+
+Workspace = Annotated[Path | None, typer.Option("--workspace", help="Folder of everything that is kept.")]
+Brand = Annotated[str, typer.Option("--brand", help="The brand to work on.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
+Model = Annotated[str | None, typer.Argument(help="One model; without it, every model.")]
+
+
+def _instant(text: str) -> Instant:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"got {text!r}, expected a date or time such as 2017-11-20T00:00:00Z") from error
+
+
+AsOf = Annotated[
+    int | None, typer.Option("--as-of", parser=_instant, metavar="T", help="Use nothing that happened at or after T.")
+]
+
+
+def train(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Names of models, or 'all'.")],
+    as_of: AsOf = None,
+    horizon_days: Annotated[int | None, typer.Option(min=1, max=3650, help="Days to look ahead; default 90.")] = None,
+    tune: Annotated[int, typer.Option(min=0, metavar="TRIALS", help="Search for parameters in so many trials.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of everything random in training.")] = 0,
+    workspace: Workspace = None,
+    brand: Brand = DEFAULT_BRAND,
+    as_json: Json = False,
+) -> None:
+    """Train models on what happened before T, measure them on a later cutoff, register the versions."""
+    from training import pipeline
+    from training.learners import LEARNERS, MODELS
+
+    wanted = list(LEARNERS) if "all" in models else list(dict.fromkeys(models))
+    _check_names(wanted, MODELS)
+    with _opened(workspace, as_json) as (settings, store), _progress() as report:
+        results = pipeline.train(
+            store,
+            wanted,
+            brand=brand,
+            now=_now(),
+            as_of=as_of,
+            horizon_days=horizon_days,
+            tuning_trials=tune,
+            seed=seed,
+            tracking_uri=settings.mlflow_tracking_uri,
+            report=report,
+        )
+    _answer(results, reports.trained(results), as_json)
+    done = [result.skipped is None for result in results]
+    if not (any(done) if "all" in models else all(done)):
+        raise typer.Exit(1)
+
+
+def retrain(
+    as_of: AsOf = None,
+    promote: Annotated[bool, typer.Option("--promote", help="Promote what passes every gate.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of everything random in training.")] = 0,
+    workspace: Workspace = None,
+    brand: Brand = DEFAULT_BRAND,
+    as_json: Json = False,
+) -> None:
+    """Train every model again, compare with the champions, judge by the gates, and report."""
+    from training import retraining
+
+    with _opened(workspace, as_json) as (settings, store):
+        with _progress() as report:
+            results = retraining.retrain(
+                store,
+                brand=brand,
+                now=_now(),
+                as_of=as_of,
+                seed=seed,
+                tracking_uri=settings.mlflow_tracking_uri,
+                report=report,
+            )
+        for result in results if promote else ():
+            if result.is_promotable and result.trained.version:
+                _promote(store, settings, brand, result.trained.model, result.trained.version, force=False)
+    _answer([reports.retrained_document(result) for result in results], reports.retrained(results), as_json)
+    if all(result.trained.skipped for result in results):
+        raise typer.Exit(1)
+
+
+def compare(
+    model: Model = None,
+    version: Annotated[str | None, typer.Option(help="The version to compare; by default the challenger.")] = None,
+    workspace: Workspace = None,
+    brand: Brand = DEFAULT_BRAND,
+    as_json: Json = False,
+) -> None:
+    """The champion and a challenger side by side, on a cutoff that neither was trained on."""
+    from training import promotion
+    from training.learners import MODELS
+    from training.registry import current
+
+    _check_names([model] if model else [], MODELS)
+    if version is not None and model is None:
+        raise typer.BadParameter("got a version without a model, expected MODEL --version N")
+    with _opened(workspace, as_json) as (_, store), _progress() as report:
+        with store.reading() as connection:
+            deployed = dict.fromkeys(name for name, _alias in sorted(current(connection, brand)))
+        comparisons = []
+        for name in [model] if model else deployed:
+            report(f"{name}: comparing")
+            comparisons.append(promotion.compare(store, brand, name, version))
+    documents = [reports.comparison_document(comparison) for comparison in comparisons]
+    _answer(documents, reports.compared(comparisons), as_json)
+
+
+def promote(
+    model: Annotated[str, typer.Argument(metavar="MODEL")],
+    version: Annotated[str, typer.Argument(metavar="VERSION")],
+    force: Annotated[bool, typer.Option("--force", help="Promote past refusing gates; it is recorded.")] = False,
+    workspace: Workspace = None,
+    brand: Brand = DEFAULT_BRAND,
+    as_json: Json = False,
+) -> None:
+    """Let a version be champion, if the gates let it."""
+    from training.learners import MODELS
+
+    _check_names([model], MODELS)
+    with _opened(workspace, as_json) as (settings, store):
+        deployment, comparison = _promote(store, settings, brand, model, version, force=force)
+    document = {**reports.deployment_document(deployment), "gates": comparison.gates}
+    _answer(document, reports.promoted(deployment, comparison), as_json)
+
+
+def rollback(
+    model: Annotated[str, typer.Argument(metavar="MODEL")],
+    workspace: Workspace = None,
+    brand: Brand = DEFAULT_BRAND,
+    as_json: Json = False,
+) -> None:
+    """Put the former champion back."""
+    from training import promotion
+    from training.learners import MODELS
+
+    _check_names([model], MODELS)
+    with _opened(workspace, as_json) as (settings, store):
+        deployment = promotion.rollback(store, brand, model, _now())
+        _move_mlflow_alias(store, settings, deployment)
+    _answer(reports.deployment_document(deployment), reports.deployed(deployment), as_json)
+
+
+def history(
+    model: Model = None,
+    at: Annotated[int | None, typer.Option(parser=_instant, metavar="T", help="Only what served at T.")] = None,
+    workspace: Workspace = None,
+    brand: Brand = DEFAULT_BRAND,
+    as_json: Json = False,
+) -> None:
+    """Which version served when."""
+    from training.learners import MODELS
+    from training.registry import served
+
+    _check_names([model] if model else [], MODELS)
+    with _opened(workspace, as_json) as (_, store), store.reading() as connection:
+        spans = served(connection, brand, model)
+    shown = [span for span in spans if at is None or span.is_at(at)]
+    _answer([reports.served_document(span) for span in shown], reports.served(shown), as_json)
+
+
+def examples(
+    as_of: Annotated[int, typer.Option("--as-of", parser=_instant, metavar="T", help="Nothing at or after T is used.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The Parquet file to write.")],
+    horizon_days: Annotated[int | None, typer.Option(min=1, max=3650, help="Days that labels look ahead.")] = None,
+    workspace: Workspace = None,
+    brand: Brand = DEFAULT_BRAND,
+    as_json: Json = False,
+) -> None:
+    """The point-in-time training examples as a Parquet file, for notebooks."""
+    from training.examples import write_examples
+
+    with _opened(workspace, as_json) as (_, store), _progress() as report:
+        report("writing examples")
+        rows = write_examples(store, brand, as_of, horizon_days, out)
+    document = {"out": str(out), "rows": rows, "as_of": to_iso(as_of)}
+    _answer(document, f"{rows} rows in {out}", as_json)
+
+
+def _promote(
+    store: Store, settings: Settings, brand: str, model: str, version: str, *, force: bool
+) -> "tuple[Deployment, Comparison]":
+    from training import promotion
+
+    deployment, comparison = promotion.promote(store, brand, model, version, _now(), force=force)
+    _move_mlflow_alias(store, settings, deployment)
+    return deployment, comparison
+
+
+def _move_mlflow_alias(store: Store, settings: Settings, deployment: "Deployment") -> None:
+    """After the deployment, which alone decides; where MLflow is out of reach its alias is put right later."""
+    from training import tracking
+
+    try:
+        tracker = tracking.connect(store.workspace, deployment.brand, settings.mlflow_tracking_uri)
+        tracking.name_champion(tracker, deployment.model, deployment.version)
+    except Exception as error:  # MLflow raises what its backend raises
+        typer.echo(f"MLflow's alias was not moved ({error}); the next training or service will do it", err=True)
+
+
+def _check_names(models: Sequence[str], known: Sequence[str]) -> None:
+    for model in models:
+        if model not in known:
+            raise typer.BadParameter(f"got model {model!r}, expected one of {', '.join(known)}")
+
+
+@contextmanager
+def _opened(workspace: Path | None, as_json: bool) -> Iterator[tuple[Settings, Store]]:
+    """The settings and the store; what goes wrong with them or in training is said, and the exit status is 1."""
+    try:
+        settings = read_settings(workspace)
+        store = open_store(settings.workspace, settings.database_url)
+        try:
+            yield settings, store
+        finally:
+            store.close()
+    except (FieldError, TrainingError) as error:
+        if as_json:
+            typer.echo(msgspec.json.encode({"error": {"message": str(error)}}).decode())
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A line on standard error that says what is being done, and for how long."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+        yield lambda what: progress.update(task, description=what)
+
+
+def _answer(document: Any, shown: RenderableType, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(document).decode())
+    else:
+        Console().print(shown)
+
+
+def _now() -> Instant:
+    return time.time_ns() // 1_000

@@ -1,0 +1,146 @@
+"""What the verbs of training show: tables for people, plain documents for programs."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from features.instant import to_iso
+from training.registry import Deployment, Served
+
+if TYPE_CHECKING:
+    from training.pipeline import Trained
+    from training.promotion import Comparison
+    from training.retraining import Retrained
+
+Document = dict[str, Any]
+
+
+def trained(results: "Sequence[Trained]") -> RenderableType:
+    """Every metric beside that of each baseline."""
+    table = _table("model", "version", "alias", "metric", "ours", "baselines")
+    for result in results:
+        if result.skipped is not None:
+            table.add_row(result.model, "–", "skipped", result.skipped, "", "")
+            continue
+        for number, (metric, value) in enumerate(result.metrics.items()):
+            head = (result.model, result.version, result.alias) if number == 0 else ("", "", "")
+            table.add_row(*head, _words(metric), _number(value), _baselines(result.baselines, metric))
+    notes = [Text(f"{result.model}: {note}") for result in results for note in result.notes]
+    return Group(table, *notes)
+
+
+def compared(comparisons: "Sequence[Comparison]") -> RenderableType:
+    if not comparisons:
+        return Text("Nothing has been trained yet.")
+    return Group(*(_compared(comparison) for comparison in comparisons))
+
+
+def comparison_document(comparison: "Comparison") -> Document:
+    return {
+        "model": comparison.model,
+        "champion": _side(comparison.champion, comparison.champion_record),
+        "challenger": _side(comparison.challenger, comparison.challenger_record),
+        "differences": comparison.differences,
+        "gates": comparison.gates,
+        "passed": comparison.is_passed,
+    }
+
+
+def retrained(results: "Sequence[Retrained]") -> RenderableType:
+    comparisons = [result.comparison for result in results if result.comparison is not None]
+    return Group(trained([result.trained for result in results]), *(_compared(each) for each in comparisons))
+
+
+def retrained_document(result: "Retrained") -> Document:
+    comparison = None if result.comparison is None else comparison_document(result.comparison)
+    return {"trained": result.trained, "comparison": comparison, "promotable": result.is_promotable}
+
+
+def promoted(deployment: Deployment, comparison: "Comparison") -> RenderableType:
+    return Group(_gates(comparison), deployed(deployment))
+
+
+def deployed(deployment: Deployment) -> RenderableType:
+    return Text(f"{deployment.model}: version {deployment.version} is {deployment.alias} ({deployment.reason}).")
+
+
+def deployment_document(deployment: Deployment) -> Document:
+    return {
+        "model": deployment.model,
+        "version": deployment.version,
+        "alias": deployment.alias,
+        "run_id": deployment.run_id,
+        "deployed_at": to_iso(deployment.deployed_at),
+        "reason": deployment.reason,
+    }
+
+
+def served(spans: Sequence[Served]) -> RenderableType:
+    table = _table("model", "version", "served from", "until", "because")
+    for span in spans:
+        until = "now" if span.served_until is None else to_iso(span.served_until)
+        table.add_row(span.model, span.version, to_iso(span.served_from), until, span.reason or "")
+    return table
+
+
+def served_document(span: Served) -> Document:
+    return {
+        "model": span.model,
+        "version": span.version,
+        "served_from": to_iso(span.served_from),
+        "served_until": None if span.served_until is None else to_iso(span.served_until),
+        "reason": span.reason,
+    }
+
+
+def _compared(comparison: "Comparison") -> RenderableType:
+    champion = comparison.champion
+    if champion is None or champion.version == comparison.challenger.version:
+        return Text(f"{comparison.model}: version {comparison.challenger.version} stands alone.")
+    head = f"champion {champion.version}", f"challenger {comparison.challenger.version}"
+    table = _table(comparison.model, *head, "difference (95 %)")
+    before = comparison.champion_record.metrics if comparison.champion_record else {}
+    for metric, value in comparison.challenger_record.metrics.items():
+        table.add_row(_words(metric) + " (own held-out cutoff)", _number(before.get(metric)), _number(value), "")
+    for paired in comparison.differences:
+        interval = f"{paired.difference:+.4g} ({paired.low:+.4g} to {paired.high:+.4g})"
+        table.add_row(_words(paired.metric), _number(paired.champion), _number(paired.challenger), interval)
+    return Group(table, _gates(comparison))
+
+
+def _gates(comparison: "Comparison") -> RenderableType:
+    table = _table("gate", "verdict", "finding")
+    for gate in comparison.gates:
+        table.add_row(_words(gate.name), "passed" if gate.is_passed else "refused", gate.finding)
+    return table
+
+
+def _side(deployment: Deployment | None, record: Any) -> Document | None:
+    if deployment is None:
+        return None
+    known = {} if record is None else {"metrics": record.metrics, "baselines": record.baselines}
+    return {**deployment_document(deployment), **known}
+
+
+def _baselines(baselines: Mapping[str, Mapping[str, float | None]], metric: str) -> str:
+    return ", ".join(
+        f"{_words(name)} {_number(values[metric])}" for name, values in baselines.items() if metric in values
+    )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
