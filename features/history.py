@@ -6,6 +6,7 @@ A history opened ``before`` an instant holds nothing that happened at or after i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 
@@ -81,12 +82,6 @@ class History:
         self._default_timezone = default_timezone
         self._registered = registered
         self.products = products
-        first, last, count = self._span()
-        self.events = count
-        self.first_at: Instant | None = first
-        self.last_at: Instant | None = last
-        cancelled = events.filter(events.type == EventType.ORDER_CANCELLED.value)
-        self._has_cancellations = bool(cancelled.count().to_pyarrow().as_py())
         self._latest: tuple[Instant, Profiles] | None = None
 
     def __enter__(self) -> "History":
@@ -100,6 +95,24 @@ class History:
     def close(self) -> None:
         self._connection.disconnect()
 
+    @property
+    def first_at(self) -> Instant | None:
+        return self._span[0]
+
+    @property
+    def last_at(self) -> Instant | None:
+        return self._span[1]
+
+    @property
+    def events(self) -> int:
+        return self._span[2]
+
+    @cached_property
+    def _has_cancellations(self) -> bool:
+        cancelled = self._events.filter(self._events.type == EventType.ORDER_CANCELLED.value)
+        return bool(cancelled.count().to_pyarrow().as_py())
+
+    @cached_property
     def _span(self) -> tuple[Instant | None, Instant | None, int]:
         at = self._events.occurred_at
         span = self._events.aggregate(first=at.min(), last=at.max(), count=at.count()).to_pyarrow().to_pylist()[0]
