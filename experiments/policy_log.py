@@ -18,28 +18,37 @@ _READERS = {
 }
 
 
-def read_policy_log(path: Path) -> Log:
-    """Raises FieldError naming the file, the missing column, or the column and the row that is out of its range."""
+def read_policy_log(path: Path, brand: str | None = None) -> Log:
+    """The log, or of a log with a column ``brand`` the rows of one.
+
+    Raises
+    ------
+    FieldError
+        Naming the file, the missing column, or the column and the row that is out of its range.
+    """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise FieldError("log", str(path), f"a file ending in {', '.join(_READERS)}")
     if not path.is_file():
         raise FieldError("log", str(path), "a file that exists")
-    columns = _read_columns(path, reader)
+    columns = _read_columns(path, reader, brand)
     _require_between("propensity", columns["propensity"], lowest_excluded=True)
     _require_between("target_probability", columns["target_probability"], lowest_excluded=False)
     return Log(**columns)
 
 
-def _read_columns(path: Path, reader: str) -> dict[str, NDArray[np.float64]]:
+def _read_columns(path: Path, reader: str, brand: str | None) -> dict[str, NDArray[np.float64]]:
     import duckdb
 
     with duckdb.connect() as connection:
         try:
-            names = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {reader}", [str(path)]).fetchall()]  # noqa: S608 - a constant of ours
+            described = connection.execute(f"DESCRIBE SELECT * FROM {reader}", [str(path)]).fetchall()  # noqa: S608 - a constant of ours
+            names = [row[0] for row in described]
             wanted = _wanted(names)
             casts = ", ".join(f"try_cast({name} AS DOUBLE) AS {name}" for name in wanted)
-            table = connection.execute(f"SELECT {casts} FROM {reader}", [str(path)]).fetchnumpy()  # noqa: S608 - likewise
+            chosen = brand if "brand" in names else None
+            rows = f"SELECT {casts} FROM {reader}" + ("" if chosen is None else " WHERE brand = ?")  # noqa: S608 - likewise
+            table = connection.execute(rows, [str(path)] if chosen is None else [str(path), chosen]).fetchnumpy()
         except duckdb.Error as error:
             raise FieldError("log", str(path), f"a readable log ({str(error).splitlines()[0]})") from error
     columns = {name: np.ma.filled(np.ma.asarray(table[name], dtype=np.float64), np.nan) for name in wanted}

@@ -1,0 +1,95 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from lagniappe import application
+
+FILE = """
+name: trial
+variants:
+  - {name: control, weight: 1}
+  - {name: treated, weight: 1}
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs the command in a workspace; gives exit status, the JSON document and standard error."""
+
+    def run(*words, workspace=True):
+        place = ["--workspace", str(tmp_path / "workspace")] if workspace else []
+        result = CliRunner().invoke(application, [*words, *place, "--json"])
+        return result.exit_code, json.loads(result.stdout) if result.stdout else None, result.stderr
+
+    return run
+
+
+@pytest.fixture
+def trial(tmp_path):
+    path = tmp_path / "trial.yaml"
+    path.write_text(FILE)
+    return str(path)
+
+
+def test_experiment_is_created_started_listed_and_stopped(run, trial):
+    created = run("experiment", "create", trial)
+    started = run("experiment", "start", "trial")
+    listed = run("experiment", "list")
+    stopped = run("experiment", "stop", "trial")
+
+    assert [status for status, _, _ in (created, started, listed, stopped)] == [0, 0, 0, 0]
+    assert [created[1]["state"], started[1]["state"], stopped[1]["state"]] == ["draft", "running", "stopped"]
+    assert listed[1] == [started[1]]
+    assert created[1]["variants"] == {"control": 0.5, "treated": 0.5}
+
+
+def test_wrong_file_is_told_and_fails(run, tmp_path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(FILE + "wieght: 1\n")
+
+    status, document, complaint = run("experiment", "create", str(path))
+
+    assert status == 1
+    assert document["error"]["field"] == "wieght"
+    assert "wieght" in complaint
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "analyse", "plan"])
+def test_unknown_experiment_fails(run, verb):
+    assert run("experiment", verb, "absent")[0] == 1
+
+
+@pytest.mark.parametrize("words", [["analyse"], ["analyse", "trial", "--as-of", "soon"], ["begin", "trial"]])
+def test_wrong_use_has_its_own_status(run, words):
+    assert run("experiment", *words)[0] == 2
+
+
+def test_policy_is_evaluated_from_a_file(run, tmp_path):
+    path = tmp_path / "log.csv"
+    rows = [f"d{row},a,{row % 2},0.5,0.5" for row in range(40)]
+    path.write_text("\n".join(["decision_id,action,reward,propensity,target_probability", *rows]))
+
+    status, document, _ = run("evaluate-policy", "--log", str(path), workspace=False)
+
+    assert (status, document["refused"]) == (0, None)
+    assert [each["estimator"] for each in document["estimates"]] == ["ips", "snips"]
+    assert document["estimates"][0]["value"] == 0.5
+
+
+def test_log_without_propensity_fails(run, tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("decision_id,action,reward\nd,a,1\n")
+
+    assert run("evaluate-policy", "--log", str(path), workspace=False)[0] == 1
+
+
+@pytest.mark.parametrize("words", [["list"], ["start", "trial"]])
+def test_without_json_a_table_is_shown(tmp_path, trial, words):
+    place = ["--workspace", str(tmp_path / "workspace")]
+    CliRunner().invoke(application, ["experiment", "create", trial, *place])
+
+    result = CliRunner().invoke(application, ["experiment", *words, *place])
+
+    assert result.exit_code == 0
+    assert "trial" in result.stdout
