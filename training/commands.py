@@ -245,7 +245,12 @@ def _opened(workspace: Path | None, as_json: bool) -> Iterator[tuple[Settings, S
             store.close()
     except (FieldError, TrainingError) as error:
         if as_json:
-            typer.echo(msgspec.json.encode({"error": {"message": str(error)}}).decode())
+            refusal = {
+                "code": getattr(error, "code", "training"),
+                "message": str(error),
+                "field": getattr(error, "field", None),
+            }
+            typer.echo(msgspec.json.encode({"error": refusal}).decode())
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
 

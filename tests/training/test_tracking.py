@@ -7,7 +7,6 @@ from training.tracking import (
     DEPLOYED_VERSION,
     MODEL_FOLDER,
     Tracker,
-    connect,
     end_abandoned_runs,
     log_files,
     log_values,
@@ -19,11 +18,6 @@ from training.tracking import (
 )
 
 NOW = 1_511_136_000_000_000
-
-
-@pytest.fixture(scope="module")
-def tracker(tmp_path_factory: pytest.TempPathFactory) -> Tracker:
-    return connect(tmp_path_factory.mktemp("workspace"), "default")
 
 
 @pytest.fixture
