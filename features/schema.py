@@ -187,6 +187,7 @@ assignments = Table(
     Column("unit_id", Text, primary_key=True),
     Column("variant", Text, nullable=False),
     Column("assigned_at", BigInteger, nullable=False),
+    Index("assignments_by_unit", "brand", "unit_id"),
 )
 
 deployments = Table(

@@ -172,6 +172,7 @@ def _create_experiments() -> None:
         sa.Column("variant", sa.Text, nullable=False),
         sa.Column("assigned_at", sa.BigInteger, nullable=False),
     )
+    op.create_index("assignments_by_unit", "assignments", ["brand", "unit_id"])
 
 
 def _create_deployments() -> None:
