@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instant import Instant
-from training.metrics import SMALLEST_PROBABILITY, coverage, expected_calibration_error
+from training.metrics import SMALLEST_PROBABILITY, calibration_bands, coverage
 
 if TYPE_CHECKING:
     from features.history import Snapshot
@@ -127,8 +127,8 @@ def _churn(model: Any, snapshot: "Snapshot") -> Measured:
     churned = (snapshot.orders == 0).astype(np.float64)
     chance = model.predict(snapshot.features)
     likelihood = np.where(churned == 1, chance, 1 - chance)
-    error = expected_calibration_error(churned, chance)
-    return {"log_loss": -np.log(np.maximum(likelihood, SMALLEST_PROBABILITY))}, {"expected_calibration_error": error}
+    losses = {"log_loss": -np.log(np.maximum(likelihood, SMALLEST_PROBABILITY))}
+    return losses, {"calibration_error_beyond_chance": calibration_error_beyond_chance(churned, chance)}
 
 
 def _lifetime_value(model: Any, snapshot: "Snapshot") -> Measured:
@@ -138,7 +138,9 @@ def _lifetime_value(model: Any, snapshot: "Snapshot") -> Measured:
         "squared_error_of_mean": (snapshot.spend - value.mean) ** 2,
     }
     # The band from the 10 % to the 90 % quantile may hold more than 80 % where many spend nothing, never much less.
-    return miss, {"coverage_missing": max(0.0, 0.8 - coverage(snapshot.spend, value.low, value.high))}
+    by_chance = 1.96 * (0.8 * 0.2 / max(len(snapshot.spend), 1)) ** 0.5
+    missing = 0.8 - by_chance - coverage(snapshot.spend, value.low, value.high)
+    return miss, {"coverage_missing_beyond_chance": max(0.0, missing)}
 
 
 def _favourite_product(model: Any, snapshot: "Snapshot") -> Measured:
@@ -158,6 +160,18 @@ def _send_time(model: Any, snapshot: "Snapshot") -> Measured:
     counts = np.diff(offsets)
     sums = np.bincount(customers, loss, minlength=len(shares))
     return {"log_loss": np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)}, {}
+
+
+def calibration_error_beyond_chance(actual: Floats, predicted: Floats) -> float:
+    """The expected calibration error less what perfectly calibrated chances would show on as many customers.
+
+    A band of n outcomes with mean chance p strays from p by sqrt(2 p (1 - p) / (pi n)) on average.
+    """
+    bands = calibration_bands(actual, predicted)
+    total = sum(band.count for band in bands)
+    strayed = sum(band.count * abs(band.predicted - band.actual) for band in bands)
+    by_chance = sum((2 * band.count * band.predicted * (1 - band.predicted) / np.pi) ** 0.5 for band in bands)
+    return max(0.0, float(strayed - by_chance) / total) if total else 0.0
 
 
 _MEASURES: dict[str, Callable[[Any, "Snapshot"], Measured]] = {

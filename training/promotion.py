@@ -25,7 +25,7 @@ from training.version_record import VersionRecord, read_record
 
 LARGEST_WORSENING = 0.05
 """Share of the champion's loss by which a challenger may be worse where chance could explain it."""
-LARGEST_MISCALIBRATION = {"expected_calibration_error": 0.05, "coverage_missing": 0.05}
+LARGEST_MISCALIBRATION = {"calibration_error_beyond_chance": 0.05, "coverage_missing_beyond_chance": 0.05}
 
 
 class UnknownVersionError(TrainingError):

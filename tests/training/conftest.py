@@ -47,7 +47,7 @@ def make_version(sqlite_store: Store) -> MakeVersion:
         write_record(VersionRecord("churn", "default", fingerprint, window, {}, {"auc": 0.7}, {}), folder)
         keys = np.arange(len(losses), dtype=np.uint64)
         measured = HeldOut(50, horizon_days, keys, {"log_loss": np.array(losses)},
-                           {"expected_calibration_error": miscalibration})  # fmt: skip
+                           {"calibration_error_beyond_chance": miscalibration})  # fmt: skip
         save_held_out(measured, folder / HELD_OUT_FOLDER)
         with sqlite_store.writing() as connection:
             alias = CHALLENGER if ("churn", CHAMPION) in current(connection, "default") else CHAMPION

@@ -16,7 +16,7 @@ WORSE = [loss + 0.05 for loss in LOSSES]
 
 def measured(losses: list[float], keys: list[int] | None = None) -> HeldOut:
     known = np.array(keys if keys is not None else range(len(losses)), dtype=np.uint64)
-    return HeldOut(50, 30, known, {"log_loss": np.array(losses)}, {"expected_calibration_error": 0.01})
+    return HeldOut(50, 30, known, {"log_loss": np.array(losses)}, {"calibration_error_beyond_chance": 0.01})
 
 
 def champion_version(store: Store) -> str:
@@ -96,7 +96,7 @@ def test_a_miscalibrated_challenger_is_refused(sqlite_store: Store, make_version
     make_version("1", LOSSES)
     make_version("2", SLIGHTLY_BETTER, miscalibration=0.2)
 
-    with pytest.raises(GateRefusedError, match=r"gate expected_calibration_error: 0.2000, at most 0.05 passes"):
+    with pytest.raises(GateRefusedError, match=r"gate calibration_error_beyond_chance: 0.2000, at most 0.05 passes"):
         promote(sqlite_store, "default", "churn", "2", now=10)
 
 
