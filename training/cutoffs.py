@@ -15,8 +15,11 @@ _LARGEST_COUNT = 10
 class Span(Protocol):
     """The part of a history that cutoffs are chosen from."""
 
-    first_at: Instant | None
-    last_at: Instant | None
+    @property
+    def first_at(self) -> Instant | None: ...
+
+    @property
+    def last_at(self) -> Instant | None: ...
 
     def cutoffs(self, horizon_days: int, count: int) -> list[Instant]: ...
 

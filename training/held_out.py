@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from features.instant import Instant
 from training.metrics import SMALLEST_PROBABILITY, calibration_bands, coverage
+from training.ranking_metrics import hour_log_loss, recall
 
 if TYPE_CHECKING:
     from features.history import Snapshot
@@ -145,21 +146,16 @@ def _lifetime_value(model: Any, snapshot: "Snapshot") -> Measured:
 
 def _favourite_product(model: Any, snapshot: "Snapshot") -> Measured:
     ranked = model.rank(snapshot.profiles, snapshot.as_of, _LIST_LENGTH)
-    missed = [
-        1 - len(set(basket) & set(products)) / len(set(basket)) if basket else np.nan
+    found = [
+        recall(products, basket, _LIST_LENGTH)
         for (products, _), basket in zip(ranked, snapshot.next_basket, strict=True)
     ]
-    return {"missed_at_10": np.array(missed, dtype=np.float64)}, {}
+    return {"missed_at_10": 1 - np.array(found, dtype=np.float64)}, {}
 
 
 def _send_time(model: Any, snapshot: "Snapshot") -> Measured:
-    offsets, hours = snapshot.purchase_hours
     shares = model.predict(snapshot.profiles, snapshot.as_of)
-    customers = np.repeat(np.arange(len(shares)), np.diff(offsets))
-    loss = -np.log(np.maximum(shares[customers, hours], SMALLEST_PROBABILITY))
-    counts = np.diff(offsets)
-    sums = np.bincount(customers, loss, minlength=len(shares))
-    return {"log_loss": np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)}, {}
+    return {"log_loss": hour_log_loss(shares, *snapshot.purchase_hours)}, {}
 
 
 def calibration_error_beyond_chance(actual: Floats, predicted: Floats) -> float:

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from features.instant import Instant
 from features.store import Store
 from training.cutoffs import Cutoffs, choose_cutoffs
 from training.errors import NotEnoughData
+from training.sample import sample
 from training.version_record import DataWindow
 
 if TYPE_CHECKING:
@@ -52,9 +55,10 @@ def gather(
     brand: str,
     as_of: Instant | None,
     horizon_days: int | None,
+    seed: int,
     report: Callable[[str], None] = lambda _: None,
 ) -> Material:
-    """The snapshots of a brand's history before ``as_of``.
+    """The snapshots of a brand's history before ``as_of``, of a sample where there are very many customers.
 
     Raises
     ------
@@ -67,10 +71,11 @@ def gather(
         if past.first_at is None or past.last_at is None:
             raise NotEnoughData("history", "no events", "purchases of several weeks")
         cutoffs = choose_cutoffs(past, horizon_days)
+        generator = np.random.default_rng(seed)
         snapshots = []
         for number, cutoff in enumerate(cutoffs.all, 1):
             report(f"looking at cutoff {number} of {len(cutoffs.all)}")
-            snapshots.append(past.snapshot(cutoff, cutoffs.horizon_days))
+            snapshots.append(sample(past.snapshot(cutoff, cutoffs.horizon_days), generator))
         material = Material(past.first_at, past.last_at + 1, cutoffs, snapshots)
     _check(material)
     return material

@@ -59,7 +59,7 @@ def train(
     with training_alone(store.workspace):
         tracker = _tidy(store, brand, now, tracking_uri, report)
         try:
-            material = gather(store, brand, as_of, horizon_days, report)
+            material = gather(store, brand, as_of, horizon_days, seed, report)
         except NotEnoughData as error:
             return [_skipped(model, error) for model in models]
         attempt = Attempt(now, seed, tuning_trials, report)

@@ -1,0 +1,38 @@
+"""A random part of a snapshot, where a model learns as much from fewer customers and fits into memory."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.profiles import offsets_of, ranges
+
+if TYPE_CHECKING:
+    from features.history import Snapshot
+
+MOST_CUSTOMERS = 50_000
+"""At one cutoff; beyond it the learning curves of these models are flat, while memory goes on growing."""
+
+
+def sample(snapshot: "Snapshot", generator: np.random.Generator, most: int = MOST_CUSTOMERS) -> "Snapshot":
+    """The snapshot, of at most so many of its customers."""
+    count = len(snapshot.profiles)
+    if count <= most:
+        return snapshot
+    return take(snapshot, np.sort(generator.choice(count, most, replace=False)))
+
+
+def take(snapshot: "Snapshot", rows: NDArray[np.int64]) -> "Snapshot":
+    """The customers at those positions, in that order."""
+    lengths = np.diff(snapshot.hour_offsets)[rows]
+    return type(snapshot)(
+        snapshot.as_of,
+        snapshot.horizon_days,
+        snapshot.profiles.take(rows),
+        snapshot.features[rows],
+        snapshot.orders[rows],
+        snapshot.spend[rows],
+        [snapshot.next_basket[row] for row in rows.tolist()],
+        offsets_of(lengths),
+        snapshot.hours[ranges(snapshot.hour_offsets[:-1][rows], lengths)],
+    )
