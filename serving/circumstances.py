@@ -50,7 +50,7 @@ def offer_history(profile: Profiles | None, offers: OfferTable) -> OfferHistory:
 
 def circumstances(
     request: DecisionRequest,
-    customer: CustomerState,
+    profile: Profiles | None,
     offers: OfferTable,
     history: OfferHistory,
     predictions: Predictions,
@@ -66,7 +66,7 @@ def circumstances(
     return Circumstances(
         affinity=np.where(is_certain, 1.0, own),
         target_spend=history.spend,
-        typical_order=_basket_amount(basket) or mean_order(customer.profile) or policy.typical_order,
+        typical_order=_basket_amount(basket) or mean_order(profile) or policy.typical_order,
         order_probability=_order_probability(basket, churn, policy),
         churn_probability=churn or 0.0,
         lifetime_value=predictions.lifetime_value or 0.0,

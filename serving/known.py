@@ -1,6 +1,7 @@
 """What a profile says of one customer, in the words that decisions ask."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from features.events import EventType
 from features.instant import Instant
 from features.money import MONEY_SCALE
 from features.profile import State
-from features.profiles import CONTACT_FACETS, Profiles
+from features.profiles import CONTACT_FACETS, Profiles, concatenate, empty, take_rows
 from serving.decision import CustomerState
 
 _DECLINED = CONTACT_FACETS.index(EventType.OFFER_DECLINED)
@@ -50,6 +51,21 @@ def purchases(profile: Profiles) -> tuple[Iterable[str], NDArray[np.int64], NDAr
     """Product ids (to be read once), lines and amounts (money) of one customer."""
     products = profile.products
     return map(products.vocabulary.__getitem__, products.code.tolist()), products.lines, products.amount
+
+
+def with_consent(profiles: Profiles) -> Profiles:
+    """The profiles without the purchases and hours of those who refused the use of their purchases."""
+    refused = [states.get("consent:purchases", (0, ""))[1] == "refused" for states in profiles.states]
+    if not any(refused):
+        return profiles
+    blank = concatenate([profiles, empty(("nobody",))])
+    rows = np.where(refused, len(profiles), np.arange(len(profiles)))
+    return replace(
+        profiles,
+        orders=take_rows(blank.orders, rows),
+        products=take_rows(blank.products, rows),
+        hours=take_rows(blank.hours, rows),
+    )
 
 
 def order_count(profile: Profiles | None) -> int:

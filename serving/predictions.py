@@ -6,6 +6,7 @@ What is asked of each model is stated here; :mod:`training.models` keeps to it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from features.instant import Instant
 from features.profiles import Profiles
 from features.vector import vector
 from serving.decision import Floats, Predictions
-from serving.known import moment_of
+from serving.known import moment_of, with_consent
 from serving.offer_table import OfferTable
+from serving.targets import Targets
 
 CHURN = "churn"
 LIFETIME_VALUE = "lifetime-value"
@@ -44,6 +46,7 @@ class LifetimeValue(Protocol):
 
 class FavouriteProduct(Protocol):
     def rank(self, profiles: Profiles, as_of: Instant, limit: int, /) -> Sequence[tuple[list[str], list[float]]]: ...
+    def target_codes(self, targets: Sequence[frozenset[str] | None], /) -> Any: ...
     def affinity(self, profiles: Profiles, as_of: Instant, targets: Any, /) -> Floats: ...
 
 
@@ -75,18 +78,31 @@ class Models:
 
 def predict(models: Models, profile: Profiles, decided_at: Instant, offers: OfferTable) -> Predictions:
     """What the models say of the one customer in ``profile``; a missing model leaves its output empty."""
-    as_of = moment_of(profile, decided_at)
-    features = vector(profile, as_of)
-    return Predictions(
-        churn_probability=_first(None if models.churn is None else models.churn.predict(features)),
-        lifetime_value=_first(None if models.lifetime_value is None else models.lifetime_value.predict(features).mean),
-        horizon_days=horizon_days(models),
-        send_time=None if models.send_time is None else models.send_time.predict(profile, as_of)[0],
-        affinity=_affinity(models, profile, as_of, offers),
-        features=features[0],
-        model_versions=models.versions,
-        fallbacks=models.missing,
-    )
+    return predict_each(models, profile, moment_of(profile, decided_at), offers)[0]
+
+
+def predict_each(models: Models, profiles: Profiles, as_of: Instant, offers: OfferTable) -> list[Predictions]:
+    """The same of many; ``as_of`` must be after everything that the profiles have heard of."""
+    features = vector(profiles, as_of)
+    usable = with_consent(profiles)
+    churn = None if models.churn is None else models.churn.predict(features)
+    spend = None if models.lifetime_value is None else models.lifetime_value.predict(features).mean
+    hours = None if models.send_time is None else models.send_time.predict(usable, as_of)
+    affinity = _affinity(models, usable, as_of, offers)
+    missing = models.missing
+    return [
+        Predictions(
+            churn_probability=_number(churn, row),
+            lifetime_value=_number(spend, row),
+            horizon_days=horizon_days(models),
+            send_time=None if hours is None else hours[row],
+            affinity=None if affinity is None else affinity[row],
+            features=features[row],
+            model_versions=models.versions,
+            fallbacks=missing,
+        )
+        for row in range(len(profiles))
+    ]
 
 
 def horizon_days(models: Models) -> float | None:
@@ -94,14 +110,30 @@ def horizon_days(models: Models) -> float | None:
     return models.horizon_days.get(CHURN, models.horizon_days.get(LIFETIME_VALUE))
 
 
-def _first(values: Floats | None) -> float | None:
+def _number(values: Floats | None, row: int) -> float | None:
     """Nothing where a model gives no number: a decision does without."""
-    if values is None or not np.isfinite(values[0]):
+    if values is None or not np.isfinite(values[row]):
         return None
-    return float(values[0])
+    return float(values[row])
 
 
-def _affinity(models: Models, profile: Profiles, as_of: Instant, offers: OfferTable) -> Floats | None:
+def _affinity(models: Models, profiles: Profiles, as_of: Instant, offers: OfferTable) -> Floats | None:
     if models.favourite_product is None:
         return None
-    return models.favourite_product.affinity(profile, as_of, offers.targets.product_sets)
+    return models.favourite_product.affinity(profiles, as_of, _codes_of(models.favourite_product, offers.targets))
+
+
+_ready: WeakKeyDictionary[Targets, list[tuple[FavouriteProduct, Any]]] = WeakKeyDictionary()
+_MOST_MODELS = 8
+"""Of which a table's targets are kept ready: the champion's and those of variants."""
+
+
+def _codes_of(model: FavouriteProduct, targets: Targets) -> Any:
+    """The targets made ready for the model, once for each pair, for as long as the table lives."""
+    kept = _ready.setdefault(targets, [])
+    for known, codes in kept:
+        if known is model:
+            return codes
+    codes = model.target_codes(targets.product_sets)
+    _ready[targets] = [(model, codes), *kept[: _MOST_MODELS - 1]]
+    return codes

@@ -16,7 +16,7 @@ from serving.eligibility import (
     refuse_hour,
     refuse_unsendable,
 )
-from serving.known import consent, declines, is_blocked
+from serving.known import consent, declines, is_blocked, with_consent
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.send_slots import Slots, send_slots
@@ -57,11 +57,12 @@ class Weighed:
 def weigh(case: Case) -> Weighed:
     request, customer, offers, policy = case.request, case.customer, case.offers, case.policy
     profile, rules = customer.profile, offers.rules
+    usable = None if profile is None else with_consent(profile)
     allowed = permissions(request, consent(customer), rules, policy)
     known = facts(request.decided_at, customer, case.predictions)
     codes = refusals(request, is_blocked(customer), customer.uses, declines(profile), allowed, rules, known, policy)
-    history = offer_history(profile, offers)
-    around = circumstances(request, customer, offers, history, case.predictions, policy)
+    history = offer_history(usable, offers)
+    around = circumstances(request, usable, offers, history, case.predictions, policy)
     worth = values(offers.worth, around, policy)
     channel = settle_channel(allowed, rules, codes, worth.expected_value, profile)
     _refuse_at_time_of_channel(case, codes, channel)

@@ -169,6 +169,24 @@ def test_a_purchase_changes_the_words_and_the_acceptance():
     assert after.offers[0].reasons[0] == "often_bought"
 
 
+def test_purchases_whose_use_was_refused_speak_for_nothing():
+    offers = table(information("a", target=Target(products=("milk",))))
+    milk = [event(n, product_id="milk", amount=40_000, order_id=f"o{n}") for n in range(1, 5)]
+    refused = event(0.5, EventType.CONSENT_CHANGED, purpose="purchases", granted=False)
+
+    chosen = decided(offers, customer(*milk, refused)).offers[0]
+
+    assert "often_bought" not in chosen.reasons
+    assert chosen.accept_probability == decided(offers).offers[0].accept_probability
+
+
+def test_an_event_a_little_ahead_of_our_clock_is_no_reason_to_fail():
+    offers = table(information("a", eligibility={"segment": ["new"]}))
+    state = customer(event(1, occurred_at=NOW + HOUR, amount=40_000, product_id="milk"))
+
+    assert ids(decided(offers, state)) == ["a"]
+
+
 def test_the_reasons_always_say_that_the_response_is_a_prior():
     assert decided(table(information("a"))).offers[0].reasons[-1] == "response_is_a_prior"
 

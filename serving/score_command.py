@@ -1,0 +1,140 @@
+"""The verb ``score``: every customer of a brand as of an instant, by the champions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from features.events import DEFAULT_BRAND
+from features.instant import Instant, to_iso
+from features.store import Store
+from serving.scoring import DEFAULT_FAVOURITES, Score, fallbacks
+from serving.scoring import score as scored
+from serving.verbs import AsOf, Brand, Json, Out, Report, Workspace, answer, opened, progress
+
+if TYPE_CHECKING:
+    from features.entities import Offer
+    from serving.loading import BrandState
+    from serving.offer_table import OfferTable
+    from serving.population import Population
+    from serving.score_offers import OfferScores
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    out: str
+    rows: int
+    offers_out: str | None
+    offer_rows: int | None
+    as_of: str
+    model_versions: dict[str, str]
+    fallbacks: dict[str, str]
+
+
+def score(
+    as_of: AsOf,
+    out: Out,
+    top: Annotated[int, typer.Option("--top", min=1, max=1000, metavar="K", help="How many favourites.")] = (
+        DEFAULT_FAVOURITES
+    ),
+    offers: Annotated[bool, typer.Option("--offers", help="Also every offer for every customer.")] = False,
+    workspace: Workspace = None,
+    brand: Brand = DEFAULT_BRAND,
+    as_json: Json = False,
+) -> None:
+    """Score every customer as of T by the champions, into a Parquet file."""
+    with opened(workspace, as_json=as_json) as store, progress() as report:
+        done = write(store, brand, as_of, out, favourites=top, with_offers=offers, report=report)
+    lines = [f"{done.rows} customers in {done.out}"]
+    if done.offers_out:
+        lines.append(f"{done.offer_rows} rows of customers and offers in {done.offers_out}")
+    lines += [f"{output}: {reason}" for output, reason in done.fallbacks.items()]
+    answer(done, "\n".join(lines), as_json=as_json)
+
+
+def write(
+    store: Store, brand: str, as_of: Instant, out: Path, *, favourites: int, with_offers: bool, report: Report
+) -> ScoreReport:
+    """Write ``out`` and, beside it, the offers file; reads no event at or after ``as_of``."""
+    from features.history import open_history
+    from serving.loading import Loader
+    from serving.population import read_population
+    from serving.score_files import write_scores
+
+    loader = Loader(store)
+    loader.refresh()
+    state = loader.state(brand)
+    report("reading events", 0, 0)
+    with open_history(store, brand, before=as_of) as history:
+        profiles = history.profiles(as_of, include_registered=True)
+        categories = {product.product_id: product.category for product in history.products}
+    with store.reading() as connection:
+        population = read_population(connection, brand, profiles, as_of)
+    notes = fallbacks(state.models, as_of)
+    batches = _scores(population, brand, as_of, state, categories, favourites, report)
+    rows = write_scores(out, batches, list(state.models.versions), list(notes))
+    offers_out = out.with_name(f"{out.stem}.offers{out.suffix}") if with_offers else None
+    offer_rows = (
+        None if offers_out is None else _write_offers(offers_out, store, population, brand, as_of, state, report)
+    )
+    return ScoreReport(
+        str(out),
+        rows,
+        None if offers_out is None else str(offers_out),
+        offer_rows,
+        to_iso(as_of),
+        dict(state.models.versions),
+        notes,
+    )
+
+
+def _scores(
+    population: "Population",
+    brand: str,
+    as_of: Instant,
+    state: "BrandState",
+    categories: dict[str, str | None],
+    favourites: int,
+    report: Report,
+) -> Iterator[list[Score]]:
+    done = 0
+    for batch in population.batches():
+        yield list(scored(batch, brand, as_of, state.models, categories, favourites))
+        done += len(batch)
+        report("scoring customers", done, len(population))
+
+
+def _write_offers(
+    path: Path, store: Store, population: "Population", brand: str, as_of: Instant, state: "BrandState", report: Report
+) -> int:
+    from serving.score_files import write_offer_scores
+    from serving.score_offers import past_offers, score_offers
+
+    past = past_offers(population.profiles, state.offers.offers)
+    offers = _with_past(store, brand, state, past)
+    policy = state.policy
+    batches = score_offers(population, brand, as_of, state.models, offers, {offer.offer_id for offer in past}, policy)
+    return write_offer_scores(path, _counted(batches, len(population), report))
+
+
+def _with_past(store: Store, brand: str, state: "BrandState", past: "list[Offer]") -> "OfferTable":
+    """The catalogue's table, with the offers that only the past knows."""
+    from features.brand import brands_sharing
+    from features.catalogue import read_products
+    from serving.offer_table import build_offer_table
+
+    if not past:
+        return state.offers
+    with store.reading() as connection:
+        products = read_products(connection, *brands_sharing(connection, brand, "catalogue"))
+    return build_offer_table((*state.offers.offers, *past), products, state.offers.terms, state.policy)
+
+
+def _counted(batches: "Iterator[OfferScores]", total: int, report: Report) -> "Iterator[OfferScores]":
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch.customer_ids)
+        report("scoring offers", done, total)

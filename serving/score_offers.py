@@ -1,0 +1,79 @@
+"""Every offer for every customer: who may have it, and what it would be worth."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.entities import Offer
+from features.events import NO_OFFER
+from features.instant import Instant
+from features.profiles import Profiles
+from serving.decision import DecisionRequest, Floats
+from serving.eligibility import WORDS, Codes
+from serving.offer_table import OfferTable
+from serving.policy import Policy
+from serving.population import Population
+from serving.predictions import Models, predict_each
+from serving.weighing import Case, weigh
+from serving.words import PRIOR
+
+NOT_IN_CATALOGUE = len(WORDS)
+"""The code of an offer that only past events name: nothing is known of its terms, so it cannot be made."""
+UPLIFT_UNKNOWN = "uplift_not_learned"
+REASONS: tuple[list[str], ...] = (
+    [PRIOR, UPLIFT_UNKNOWN],
+    *([word, PRIOR, UPLIFT_UNKNOWN] for word in (*WORDS[1:], "not_in_catalogue")),
+)
+"""By code: why it may not be made, and what the numbers beside it are."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfferScores:
+    """Numbers for each customer (row) and offer (column); ``reasons`` by code, of which 0 is eligible."""
+
+    customer_ids: Sequence[str]
+    offer_ids: Sequence[str]
+    codes: Codes
+    accept_probability: Floats
+    expected_value: Floats
+    reasons: Sequence[list[str]] = REASONS
+
+
+def past_offers(profiles: Profiles, catalogue: Sequence[Offer]) -> list[Offer]:
+    """The offers that customers were in touch with and that the catalogue does not hold, without any terms."""
+    known = {offer.offer_id for offer in catalogue}
+    named = set(profiles.contacts.vocabulary) - known - {NO_OFFER}
+    return [Offer(offer_id=offer_id) for offer_id in sorted(named)]
+
+
+def score_offers(
+    population: Population,
+    brand: str,
+    as_of: Instant,
+    models: Models,
+    offers: OfferTable,
+    past: set[str],
+    policy: Policy,
+) -> Iterator[OfferScores]:
+    """The scores of all offers of the table, batch by batch; ``past`` are the ids of those not in the catalogue."""
+    is_past = np.array([offer.offer_id in past for offer in offers.offers], dtype=np.bool_)
+    offer_ids = [offer.offer_id for offer in offers.offers]
+    for batch in population.batches():
+        predictions = predict_each(models, batch, as_of, offers)
+        weighed = [
+            weigh(Case(DecisionRequest(customer_id, as_of, "", brand), state, offers, predicted, policy))
+            for customer_id, state, predicted in zip(
+                batch.customer_ids, population.states(batch), predictions, strict=True
+            )
+        ]
+        shape = (len(batch), len(offer_ids))
+        codes = np.array([one.codes for one in weighed], dtype=np.int8).reshape(shape)
+        codes[:, is_past] = NOT_IN_CATALOGUE
+        yield OfferScores(
+            batch.customer_ids,
+            offer_ids,
+            codes,
+            np.array([one.values.accept_probability for one in weighed], dtype=np.float64).reshape(shape),
+            np.array([one.values.expected_value for one in weighed], dtype=np.float64).reshape(shape),
+        )
