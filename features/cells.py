@@ -15,7 +15,7 @@ def text_sql(column: Column, *, is_id: bool, is_number: bool, has_decimal_commas
     if column.type == "VARCHAR" or column.type.startswith("ENUM"):
         text = f"CASE WHEN trim({raw}, '{BLANKS}') <> '' THEN CAST({raw} AS VARCHAR) END"
         return _with_decimal_point(text) if is_number and has_decimal_commas else text
-    if is_id and column.type.startswith(_WHOLE):
+    if is_id and column.type.startswith(_FLOATING):
         whole = f"isfinite({raw}::DOUBLE) AND {raw} = trunc({raw}) AND abs({raw}) < 9.2e18"
         text = f"CASE WHEN {whole} THEN CAST(CAST({raw} AS HUGEINT) AS VARCHAR) ELSE CAST({raw} AS VARCHAR) END"
         return f"CASE WHEN NOT isnan({raw}::DOUBLE) THEN {text} END"

@@ -43,7 +43,7 @@ def check(
 
     ``field`` and ``reason`` are NULL where the row is good; then all fields hold what ``parse_event`` would give.
     """
-    texts = _texts_of_json(source, reading) if source.form == "json" else _texts_of_table(connection, source)
+    texts = _texts_of_json(reading) if source.form == "json" else _texts_of_table(source)
     present = texts.fields
     prepared = ", ".join(
         f"{prepare(f'text_{field}')} AS ready_{field}" for field in present if (prepare := FIELDS[field].prepare)
@@ -83,7 +83,7 @@ class _Texts:
         self.sql = f"SELECT rowid AS position, {', '.join([*columns, f'{others} AS others'])} FROM {relation}"
 
 
-def _texts_of_table(connection: Connection, source: Source) -> _Texts:
+def _texts_of_table(source: Source) -> _Texts:
     known = [column for column in source.columns if column.meaning in FIELDS]
     cells = [
         text_sql(
@@ -106,7 +106,7 @@ def _plain(raw: str, type_: str) -> str:
     return f"CASE WHEN isfinite({raw}) THEN {raw} END" if type_ in ("FLOAT", "DOUBLE") else raw
 
 
-def _texts_of_json(source: Source, reading: Reading) -> _Texts:
+def _texts_of_json(reading: Reading) -> _Texts:
     theirs = {ours: name for name, ours in reading.mapping.items()}
     names = [theirs.get(field, field) for field in FIELDS]
     cells = [json_text_sql(f"found[{number}]", is_id=kind is ID) for number, kind in enumerate(FIELDS.values(), 1)]
@@ -148,7 +148,8 @@ def _cannot_break(field: str, sql: str, present: list[str]) -> bool:
 
 def _reason_sql(field: str, expected: str) -> str:
     printed = f"'''' || regexp_replace(text_{field}, '{UNPRINTABLE}', '?', 'g') || ''''"
-    cut = f"CASE WHEN length({printed}) > {LONGEST_SHOWN} THEN left({printed}, {LONGEST_SHOWN - 1}) || '…' ELSE {printed} END"
+    is_long = f"length({printed}) > {LONGEST_SHOWN}"
+    cut = f"CASE WHEN {is_long} THEN left({printed}, {LONGEST_SHOWN - 1}) || '…' ELSE {printed} END"
     got = f"CASE WHEN text_{field} IS NULL THEN 'missing' ELSE 'got ' || {cut} END"
     return f"{got} || ', expected ' || {expected}"
 

@@ -33,9 +33,9 @@ def text_of(value: object) -> str | None:
 def digits_of(value: object) -> str | None:
     """A numeric id as its decimal digits: 1.0, of a column of floats, is ``1``; NaN there is no id."""
     if isinstance(value, float | Decimal):
-        if value != value:
+        if math.isnan(value):
             return None
-        if abs(value) < _LARGEST_WHOLE_FLOAT and value == int(value):
+        if math.isfinite(value) and -_LARGEST_WHOLE_FLOAT < value < _LARGEST_WHOLE_FLOAT and value == int(value):
             return str(int(value))
     return text_of(value)
 

@@ -21,7 +21,7 @@ Connection = Any
 HEAD_BYTES = 1 << 20
 MOST_MALFORMED = 100_000
 """More malformed lines than this are taken for a file of another kind."""
-_LONGEST_LINE = 16 << 20
+_LONGEST_LINE = 2 << 20
 _DELIMITERS = ",;\t|"
 _CSV = (".csv", ".tsv", ".txt")
 _JSON = (".jsonl", ".ndjson", ".json")
@@ -159,9 +159,9 @@ def _csv(path: Path, columns: str, layout: str) -> str:
 
 def _set_aside(connection: Connection, expected: str) -> None:
     connection.execute(
-        "INSERT INTO malformed SELECT line, first(csv_line ORDER BY column_idx), "
-        "'line ' || line || ' of the file: ' || first(lower(replace(error_type::VARCHAR, '_', ' ')) ORDER BY column_idx)"
-        " || ', expected ' || ? FROM reject_errors GROUP BY line",
+        "INSERT INTO malformed SELECT line, first(csv_line ORDER BY column_idx), 'line ' || line || ' of the file: ' "
+        "|| first(lower(replace(error_type::VARCHAR, '_', ' ')) ORDER BY column_idx) || ', expected ' || ? "
+        "FROM reject_errors GROUP BY line",
         [expected],
     )
     connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
@@ -173,14 +173,15 @@ def _stop_at_garbage(connection: Connection, expected: str) -> None:
         raise UnreadableFileError("file", f"{MOST_MALFORMED} malformed lines", expected)
 
 
-def _read_json(connection: Connection, source: Source, path: Path) -> None:
+def _read_json(connection: Connection, _: Source, path: Path) -> None:
     expected = "a JSON object on one line"
     if _head(path, "utf-8").lstrip().startswith("["):
         given = f"read_json_objects({quoted(str(path))}, format = 'array', maximum_object_size = {_LONGEST_LINE})"
         connection.execute(f"CREATE OR REPLACE TABLE raw AS SELECT CAST(json AS VARCHAR) AS line FROM {given}")
     else:
         # JSON holds no raw control characters, so this delimiter never divides a line.
-        lines = _csv(path, "'line': 'VARCHAR'", "header = false, delim = '\x01', quote = '', escape = '', nullstr = ''")
+        layout = "header = false, delim = '\x01', quote = '', escape = '', nullstr = ''"
+        lines = _csv(path, "'line': 'VARCHAR'", layout)
         stripped = f"SELECT trim(line, '{BLANKS}\ufeff') AS line FROM {lines}"
         connection.execute(f"CREATE OR REPLACE TABLE raw AS SELECT * FROM ({stripped}) WHERE line <> ''")
         _set_aside(connection, expected)

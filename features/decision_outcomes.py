@@ -1,0 +1,124 @@
+"""What became of the offers that we decided on: events move the reservations that the decisions made.
+
+A reservation only ever moves forward, reserved → confirmed → released → accepted, so events may come in any order: an
+offer that was accepted was accepted, whatever else is told of it later.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, and_, select, update
+
+from features.errors import FieldError
+from features.events import Event, EventType
+from features.money import Money, to_money
+from features.schema import decisions, offer_usage, offers, reservations
+
+OUTCOMES = ("offer_presented", "offer_accepted", "offer_declined", "offer_expired")
+_STATE_AFTER = {
+    EventType.OFFER_PRESENTED: "confirmed",
+    EventType.OFFER_DECLINED: "released",
+    EventType.OFFER_EXPIRED: "released",
+    EventType.OFFER_ACCEPTED: "accepted",
+}
+_ORDER = ("reserved", "confirmed", "released", "accepted")
+_TOLERANCE = 1e-9
+_CHUNK = 500
+
+
+class _Propensities(msgspec.Struct):
+    """What is read here of the body of a decision."""
+
+    propensities: dict[str, float] = {}
+
+
+class _Cost(msgspec.Struct):
+    """What is read here of the body of an offer."""
+
+    cost_rate: float | None = None
+    cost_amount: Money | None = None
+
+
+class DecisionOutcomes:
+    """Reads decisions as they are asked for."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._propensities: dict[str, dict[str, float] | None] = {}
+
+    def check(self, event: Event) -> None:
+        """Refuse a propensity that contradicts our log.
+
+        Raises
+        ------
+        FieldError
+        """
+        if event.propensity is None or event.decision_id is None or event.type not in OUTCOMES:
+            return
+        logged = (self._logged(event.decision_id) or {}).get(event.offer_id or "")
+        if logged is not None and abs(logged - event.propensity) > _TOLERANCE * logged:
+            raise FieldError("propensity", event.propensity, f"{logged!r}, as decision {event.decision_id} logged it")
+
+    def known(self, events: Iterable[Event]) -> list[Event]:
+        """Those events that speak of decisions of ours."""
+        found = list(events)
+        wanted = sorted({event.decision_id for event in found if event.decision_id is not None})
+        ours: set[str] = set()
+        for start in range(0, len(wanted), _CHUNK):
+            query = select(decisions.c.decision_id).where(decisions.c.decision_id.in_(wanted[start : start + _CHUNK]))
+            ours.update(self._connection.execute(query).scalars())
+        return [event for event in found if event.decision_id in ours]
+
+    def take(self, events: Sequence[Event]) -> None:
+        """Move the reservations that the events speak of."""
+        for event in events:
+            if event.decision_id is not None and event.type in _STATE_AFTER:
+                self._move(event)
+
+    def _logged(self, decision_id: str) -> dict[str, float] | None:
+        if decision_id not in self._propensities:
+            query = select(decisions.c.body).where(decisions.c.decision_id == decision_id)
+            body = self._connection.execute(query).scalar()
+            known = None if body is None else msgspec.json.decode(body, type=_Propensities).propensities
+            self._propensities[decision_id] = known
+        return self._propensities[decision_id]
+
+    def _move(self, event: Event) -> None:
+        of_offer = and_(reservations.c.decision_id == event.decision_id, reservations.c.offer_id == event.offer_id)
+        row = self._connection.execute(
+            select(reservations).where(of_offer, reservations.c.brand == event.brand)
+        ).first()
+        state = _STATE_AFTER[event.type]
+        if row is None or _ORDER.index(row.state) >= _ORDER.index(state):
+            return
+        charged = self._charge(event, row.cost) if state == "accepted" else 0
+        self._connection.execute(update(reservations).where(of_offer).values(state=state, charged=charged))
+        self._count(row, state, charged)
+
+    def _charge(self, event: Event, worst_case: Money) -> Money:
+        """What the acceptance really cost: as the event says, else by the offer's terms, else the worst case."""
+        if event.discount_amount is not None:
+            return max(event.discount_amount, 0)
+        mine = and_(offers.c.brand == event.brand, offers.c.offer_id == event.offer_id)
+        body = self._connection.execute(select(offers.c.body).where(mine)).scalar()
+        cost = _Cost() if body is None else msgspec.json.decode(body, type=_Cost)
+        if cost.cost_rate is not None and event.amount is not None:
+            return to_money(cost.cost_rate * event.amount / 10_000)
+        return worst_case if cost.cost_amount is None else cost.cost_amount
+
+    def _count(self, row: Any, state: str, charged: Money) -> None:
+        """Keep the counters of the offer in step."""
+        was_held = row.state in ("reserved", "confirmed")
+        issued = int(state != "released") - int(was_held)
+        reserved = int(state == "confirmed") - int(was_held)
+        mine = and_(offer_usage.c.brand == row.brand, offer_usage.c.offer_id == row.offer_id)
+        self._connection.execute(
+            update(offer_usage)
+            .where(mine)
+            .values(
+                issued=offer_usage.c.issued + issued,
+                cost_reserved=offer_usage.c.cost_reserved + reserved * row.cost,
+                cost_charged=offer_usage.c.cost_charged + charged,
+            )
+        )

@@ -1,0 +1,90 @@
+"""Forgetting a customer: events, profile, identifiers and attributes go; what stays is a keyed hash of the id."""
+
+import hmac
+import os
+import secrets
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, select
+
+from features.customer_links import members
+from features.errors import FieldError
+from features.instant import Instant, to_iso
+from features.lake import count_segments, discount_segments, read_segments, rewrite_without
+from features.profile_store import delete_profiles
+from features.schema import assignments, customers, erased, events, identifiers, merges
+from features.store import upsert
+
+_KEY_FILE = "erasure.key"
+_CHUNK = 400
+
+
+def erase(connection: Connection, lake: Path, brand: str, customer_id: str, until: Instant, now: Instant) -> None:
+    """Delete what is known of a customer from events up to ``until``, in the caller's transaction.
+
+    Files of the lake are written anew without them; the former files no longer count and go with the next ingest.
+    """
+    people = sorted(members(connection, brand, [customer_id]))
+    for start in range(0, len(people), _CHUNK):
+        some = people[start : start + _CHUNK]
+        mine = (events.c.brand == brand) & events.c.customer_id.in_(some) & (events.c.occurred_at <= until)
+        connection.execute(delete(events).where(mine))
+        for table in (identifiers, customers, merges):
+            connection.execute(delete(table).where((table.c.brand == brand) & table.c.customer_id.in_(some)))
+        connection.execute(delete(assignments).where((assignments.c.brand == brand) & assignments.c.unit_id.in_(some)))
+    delete_profiles(connection, brand, people)
+    for segment in read_segments(connection, brand):
+        smaller = rewrite_without(lake, segment, people, until)
+        if smaller is not segment:
+            discount_segments(connection, [segment.segment_id])
+            count_segments(connection, [] if smaller is None else [smaller], now)
+    key = key_of(lake)
+    rows = [{"brand": brand, "customer_hash": hash_of(key, brand, name), "erased_at": until} for name in people]
+    connection.execute(upsert(connection, erased), rows)
+
+
+def refuse_erased(connection: Connection, lake: Path, brand: str, customer_id: str, occurred_at: Instant) -> None:
+    """Refuse what happened before its customer was erased.
+
+    Raises
+    ------
+    FieldError
+    """
+    erased_at = erased_since(connection, lake, brand, [customer_id]).get(customer_id)
+    if erased_at is not None and occurred_at <= erased_at:
+        raise FieldError("customer_id", customer_id, expected_after(erased_at), "erased")
+
+
+def expected_after(erased_at: Instant) -> str:
+    return f"a customer who was not erased since (this one at {to_iso(erased_at)})"
+
+
+def erased_since(connection: Connection, lake: Path, brand: str, customer_ids: Sequence[str]) -> dict[str, Instant]:
+    """Of these customers those who were erased, and when."""
+    found = connection.execute(select(erased).where(erased.c.brand == brand)).all()
+    if not found:
+        return {}
+    erased_at = {row.customer_hash: row.erased_at for row in found}
+    key = key_of(lake)
+    hashes = {customer_id: hash_of(key, brand, customer_id) for customer_id in customer_ids}
+    return {customer_id: erased_at[digest] for customer_id, digest in hashes.items() if digest in erased_at}
+
+
+def hash_of(key: bytes, brand: str, customer_id: str) -> str:
+    return hmac.new(key, f"{brand}\x1f{customer_id}".encode(), sha256).hexdigest()
+
+
+def key_of(lake: Path) -> bytes:
+    """The workspace's secret, made when it is first needed; it lies outside the database on purpose."""
+    path = lake.parent / _KEY_FILE
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return bytes.fromhex(path.read_text())
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
+        file.flush()
+        os.fsync(file.fileno())
+    return bytes.fromhex(path.read_text())
