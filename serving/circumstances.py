@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instant import Instant
-from features.money import MONEY_SCALE
+from features.money import MONEY_SCALE, Money
 from features.profiles import Profiles
 from features.segments import rfm_segments
 from features.vector import vector
@@ -66,7 +66,9 @@ def circumstances(
     return Circumstances(
         affinity=np.where(is_certain, 1.0, own),
         target_spend=history.spend,
-        typical_order=_basket_amount(basket) or mean_order(profile) or policy.typical_order,
+        typical_order=(basket_amount(request, offers) or 0) / MONEY_SCALE
+        or mean_order(profile)
+        or policy.typical_order,
         order_probability=_order_probability(basket, churn, policy),
         churn_probability=churn or 0.0,
         lifetime_value=predictions.lifetime_value or 0.0,
@@ -79,8 +81,11 @@ def _order_probability(basket: tuple[BasketLine, ...], churn: float | None, poli
     return policy.order_probability if churn is None else 1.0 - churn
 
 
-def _basket_amount(basket: tuple[BasketLine, ...]) -> float:
-    return sum(line.amount for line in basket) / MONEY_SCALE
+def basket_amount(request: DecisionRequest, offers: OfferTable) -> Money | None:
+    """What the basket comes to, at the catalogue's prices where it does not say; ``None`` without a basket."""
+    if request.basket is None:
+        return None
+    return sum(line.amount or round(line.quantity * offers.prices.get(line.product_id, 0)) for line in request.basket)
 
 
 def facts(decided_at: Instant, customer: CustomerState, predictions: Predictions) -> Facts:

@@ -19,7 +19,7 @@ class BasketLine:
     product_id: str
     quantity: float = 1.0
     amount: Money = 0
-    """Of the whole line."""
+    """Of the whole line; 0 where the caller does not say, then the catalogue's price is taken."""
 
 
 @dataclass(frozen=True, slots=True)

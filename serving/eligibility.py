@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from features.entities import Offer
 from features.instant import HOURS_PER_WEEK, MICROSECONDS_PER_DAY, Instant
+from features.money import Money
 from serving.conditions import Condition, Facts, Subject, is_met, parse_conditions
 from serving.decision import DecisionRequest, OfferUse
 from serving.policy import Policy
@@ -181,6 +182,7 @@ def permissions(
 def refusals(
     request: DecisionRequest,
     is_blocked: bool,
+    spend: Money | None,
     uses: Sequence[OfferUse],
     declines: Contacts,
     allowed: Permissions,
@@ -192,6 +194,8 @@ def refusals(
 
     Parameters
     ----------
+    spend
+        What the basket comes to; ``None`` without a basket, which meets any minimum.
     uses
         Reservations of offers for this customer.
     declines
@@ -205,8 +209,7 @@ def refusals(
     now = request.decided_at
     _refuse_spent(codes, rules, uses, now)
     _refuse_declined(codes, rules, declines, now, policy)
-    if request.basket is not None:
-        spend = sum(line.amount for line in request.basket)
+    if spend is not None:
         np.putmask(codes, rules.minimum_spend > spend, Refusal.MINIMUM_SPEND)
     for condition, rows in rules.conditions:
         if not is_met(condition, facts):

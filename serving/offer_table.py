@@ -42,6 +42,8 @@ class OfferTable:
     group: NDArray[np.int64]
     """Number of the exclusive group; -1 for none."""
     has_groups: bool
+    prices: Mapping[str, Money]
+    """By product, where the catalogue tells."""
 
 
 def build_offer_table(
@@ -69,6 +71,7 @@ def build_offer_table(
         phrases=tuple(phrases(offer, names, terms) for offer in ordered),
         group=group,
         has_groups=bool((group >= 0).any()),
+        prices={product.product_id: product.price for product in products if product.price is not None},
     )
     return with_usage(table, {})
 

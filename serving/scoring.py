@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from training.models.churn import risk_band
 
-from features.instant import Instant, to_iso
+from features.instant import Instant
 from features.profiles import Profiles
 from features.replenishment import due_products, expected_next_purchase_at
 from features.segments import rfm_segments
@@ -78,17 +78,6 @@ class Score:
     fallbacks: Mapping[str, str]
 
 
-def shown(score: Score) -> dict[str, Any]:
-    """The row as the ``/score`` call gives it: times in RFC 3339."""
-    row: dict[str, Any] = {name: getattr(score, name) for name in COLUMNS}
-    next_purchase = score.expected_next_purchase_at
-    return row | {
-        "as_of": to_iso(score.as_of),
-        "expected_next_purchase_at": None if next_purchase is None else to_iso(next_purchase),
-        "replenishment": [{"product_id": name, "due_at": to_iso(due_at)} for name, due_at in score.replenishment],
-    }
-
-
 COLUMNS = tuple(column.name for column in fields(Score))
 
 
@@ -115,22 +104,16 @@ def score(
     segments = rfm_segments(features)
     notes = fallbacks(models, as_of)
     for row, customer_id in enumerate(profiles.customer_ids):
-        yield Score(
-            customer_id,
-            brand,
-            as_of,
-            horizon,
+        values: tuple[Any, ...] = (
+            *(customer_id, brand, as_of, horizon),
             *churn[row],
             *spend[row],
             None if next_purchase[row] < 0 else next_purchase[row],
             *ranked[row],
             *hours[row],
-            _best_channel(profiles, row),
-            segments[row],
-            due_products(usable, row, as_of),
-            models.versions,
-            notes,
+            *(_best_channel(profiles, row), segments[row], due_products(usable, row, as_of), models.versions, notes),
         )
+        yield Score(*values)
 
 
 def fallbacks(models: Models, as_of: Instant) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from features.facts import hour_of_week
 from serving.arbitration import Values, values
 from serving.channel import settle_channel
-from serving.circumstances import OfferHistory, circumstances, facts, offer_history
+from serving.circumstances import OfferHistory, basket_amount, circumstances, facts, offer_history
 from serving.decision import CustomerState, DecisionRequest, Predictions
 from serving.eligibility import (
     Codes,
@@ -60,7 +60,9 @@ def weigh(case: Case) -> Weighed:
     usable = None if profile is None else with_consent(profile)
     allowed = permissions(request, consent(customer), rules, policy)
     known = facts(request.decided_at, customer, case.predictions)
-    codes = refusals(request, is_blocked(customer), customer.uses, declines(profile), allowed, rules, known, policy)
+    spend = basket_amount(request, offers)
+    blocked, declined = is_blocked(customer), declines(profile)
+    codes = refusals(request, blocked, spend, customer.uses, declined, allowed, rules, known, policy)
     history = offer_history(usable, offers)
     around = circumstances(request, usable, offers, history, case.predictions, policy)
     worth = values(offers.worth, around, policy)

@@ -158,6 +158,17 @@ def test_what_lies_in_the_basket_is_not_discounted():
     assert ids(decided(table(offer), request=with_milk)) == []
 
 
+def test_a_basket_without_amounts_is_worth_its_products_prices():
+    offers = table(information("a", minimum_spend=80_000, priority=5), information("b", priority=1))
+
+    one, two = (
+        decided(offers, request=replace(REQUEST, basket=(BasketLine("milk", quantity),))) for quantity in (1.0, 2.0)
+    )
+
+    assert one.excluded == {"minimum_spend": 1}
+    assert two.excluded == {}
+
+
 def test_a_purchase_changes_the_words_and_the_acceptance():
     offers = table(information("a", target=Target(products=("milk",))))
     milk = [event(n, product_id="milk", amount=40_000, order_id=f"o{n}") for n in range(1, 5)]

@@ -6,7 +6,7 @@ import pytest
 from features.entities import CapPerCustomer, Offer, Schedule
 from features.instant import MICROSECONDS_PER_DAY, parse
 from serving.conditions import Subject, Value, is_met, parse_conditions
-from serving.decision import BasketLine, DecisionRequest, OfferUse
+from serving.decision import DecisionRequest, OfferUse
 from serving.eligibility import (
     Refusal,
     build_rules,
@@ -30,6 +30,7 @@ def refusal_of(
     request=REQUEST,
     *,
     is_blocked=False,
+    spend=None,
     consents=None,
     known=None,
     uses=(),
@@ -40,7 +41,7 @@ def refusal_of(
     rules = build_rules([offer], np.zeros(1, dtype=np.int8))
     allowed = permissions(request, (consents or {}).get, rules, policy)
     codes = refusals(
-        request, is_blocked, uses, declines, allowed, rules, lambda _, name: (known or {}).get(name), policy
+        request, is_blocked, spend, uses, declines, allowed, rules, lambda _, name: (known or {}).get(name), policy
     )
     return Refusal(codes[0]).word if codes[0] else ""
 
@@ -141,8 +142,8 @@ def test_a_basket_below_the_minimum_spend_is_refused_but_not_a_request_without_a
     offer = Offer(offer_id="a", minimum_spend=100_000)
 
     assert refusal_of(offer) == ""
-    assert refusal_of(offer, replace(REQUEST, basket=())) == "minimum_spend"
-    assert refusal_of(offer, replace(REQUEST, basket=(BasketLine("milk", 1, 100_000),))) == ""
+    assert refusal_of(offer, spend=99_999) == "minimum_spend"
+    assert refusal_of(offer, spend=100_000) == ""
 
 
 def test_the_cap_per_customer_counts_what_was_not_released_within_its_days():
