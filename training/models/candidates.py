@@ -1,0 +1,225 @@
+"""The products that may be next for a customer, and what is known of each: rows for the ranker, in compiled code.
+
+A product the customer has bought is an *own* candidate; the others are *explored*: popular, or near in taste.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.compiled import compiled
+from features.instant import MICROSECONDS_PER_DAY
+from training.models.collaborative_filtering import Tastes, taste_of
+from training.models.product_knowledge import ProductKnowledge, own_gap_days
+from training.models.purchase_histories import HALF_LIFE_DAYS, Codes, Floats, Integers, PurchaseHistories
+
+CANDIDATE_FEATURES = (
+    "share_of_decayed_orders",
+    "share_of_orders",
+    "orders_since_purchase",
+    "days_since_purchase",
+    "own_gap_days",
+    "days_since_over_own_gap",
+    "decayed_at_last_over_lines",
+    "lines",
+    "share_of_decayed_lines",
+    "price",
+    "taste",
+    "popularity",
+    "repeat_lift",
+    "trend",
+    "days_since_over_product_gap",
+    "orders_per_day",
+    "decayed_lines_per_order",
+    "days_since_order",
+    "own_products",
+)
+MOST_OWN = 60
+MOST_POPULAR_EXPLORED = 10
+MOST_TASTE_EXPLORED = 10
+MOST_CANDIDATES = MOST_OWN + MOST_POPULAR_EXPLORED + MOST_TASTE_EXPLORED
+MOST_FOLDED_IN = 100
+"""The taste is read from that many of the customer's products, the most decayed count first."""
+
+
+class Rhythm(NamedTuple):
+    """How a customer orders; counts and lines decay with a half-life of 90 days, NaN where there is no order."""
+
+    orders: int
+    decayed_orders: float
+    orders_per_day: float
+    lines_per_order: float
+    days_since_order: float
+
+
+@compiled
+def rhythm_of(i: int, histories: PurchaseHistories) -> Rhythm:
+    first, last = histories.order_offsets[i], histories.order_offsets[i + 1]
+    if first == last:
+        return Rhythm(0, 0.0, np.nan, np.nan, np.nan)
+    orders, lines = 0.0, 0.0
+    for j in range(first, last):
+        weight = np.exp2(-(histories.as_of - histories.order_at[j]) / MICROSECONDS_PER_DAY / HALF_LIFE_DAYS)
+        orders += weight
+        lines += weight * histories.order_lines[j]
+    tenure_days = (histories.as_of - histories.order_at[first]) / MICROSECONDS_PER_DAY
+    since_days = (histories.as_of - histories.order_at[last - 1]) / MICROSECONDS_PER_DAY
+    return Rhythm(last - first, orders, (last - first) / max(tenure_days, 1.0), lines / orders, since_days)
+
+
+@compiled
+def fill_candidates(
+    i: int,
+    histories: PurchaseHistories,
+    knowledge: ProductKnowledge,
+    tastes: Tastes,
+    entry: Integers,
+    code: Codes,
+    rows: Floats,
+) -> int:
+    """Writes the candidates of customer ``i`` and returns how many there are.
+
+    Parameters
+    ----------
+    entry, code
+        (MOST_CANDIDATES): the position in ``histories`` of an own candidate, -1 of an explored one; the model's code.
+    rows
+        (MOST_CANDIDATES, len(CANDIDATE_FEATURES)).
+    """
+    first, last = histories.product_offsets[i], histories.product_offsets[i + 1]
+    by_count = np.argsort(-histories.decayed[first:last], kind="mergesort")
+    own = min(MOST_OWN, last - first)
+    for rank in range(own):
+        entry[rank] = first + by_count[rank]
+        code[rank] = histories.code[entry[rank]]
+    owned = histories.code[first:last]
+    taste = taste_of(tastes, owned, histories.lines[first:last], by_count[:MOST_FOLDED_IN])
+    count = int(own) + explore(owned, knowledge, tastes, taste, code[own:])
+    entry[own:count] = -1
+    rows[:count] = np.nan
+    _fill_own(histories, i, entry[:own], rows)
+    for rank in range(count):
+        _fill_product(knowledge, code[rank], _dot(taste, tastes.factors[code[rank]]), rows[rank])
+    return count
+
+
+@compiled
+def fill_many(
+    customers: Integers,
+    histories: PurchaseHistories,
+    knowledge: ProductKnowledge,
+    tastes: Tastes,
+    entry: NDArray[np.int64],
+    code: NDArray[np.int32],
+    rows: Floats,
+    counts: Integers,
+) -> None:
+    """As :func:`fill_candidates`, one customer after the other, along a new first axis."""
+    for at in range(customers.shape[0]):
+        counts[at] = fill_candidates(customers[at], histories, knowledge, tastes, entry[at], code[at], rows[at])
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The candidates of several customers, one customer after the other; ``counts`` says how many each has.
+
+    ``entry`` is the position in the histories, -1 for an explored product; ``code`` is the model's, -1 outside its
+    vocabulary; ``rows`` is (candidates, len(CANDIDATE_FEATURES)).
+    """
+
+    counts: Integers
+    entry: Integers
+    code: Codes
+    rows: Floats
+
+
+def candidates_of(
+    customers: Integers, histories: PurchaseHistories, knowledge: ProductKnowledge, tastes: Tastes
+) -> Candidates:
+    shape = (len(customers), MOST_CANDIDATES)
+    entry, code = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int32)
+    rows, counts = np.empty((*shape, len(CANDIDATE_FEATURES))), np.empty(len(customers), dtype=np.int64)
+    fill_many(customers, histories, knowledge, tastes, entry, code, rows, counts)
+    filled = np.arange(MOST_CANDIDATES) < counts[:, None]
+    return Candidates(counts, entry[filled], code[filled], rows[filled])
+
+
+@compiled
+def explore(owned: Codes, knowledge: ProductKnowledge, tastes: Tastes, taste: Floats, into: Codes) -> int:
+    """Writes popular products that are not owned, then those nearest in taste; returns how many."""
+    is_taken = np.zeros(tastes.factors.shape[0], dtype=np.bool_)
+    for code in owned:
+        is_taken[code] = True
+    count = 0
+    for code in knowledge.popular:
+        if count == MOST_POPULAR_EXPLORED:
+            break
+        if not is_taken[code]:
+            is_taken[code] = True
+            into[count] = code
+            count += 1
+    scores = np.full(MOST_TASTE_EXPLORED, 0.0)
+    popular = count
+    for code in knowledge.popular:
+        if is_taken[code]:
+            continue
+        score = _dot(taste, tastes.factors[code])
+        if score > scores[MOST_TASTE_EXPLORED - 1]:
+            at = min(count - popular, MOST_TASTE_EXPLORED - 1)
+            while at > 0 and scores[at - 1] < score:
+                scores[at] = scores[at - 1]
+                into[popular + at] = into[popular + at - 1]
+                at -= 1
+            scores[at] = score
+            into[popular + at] = code
+            count = min(count + 1, popular + MOST_TASTE_EXPLORED)
+    return count
+
+
+@compiled
+def _dot(taste: Floats, factors: NDArray[np.float32]) -> float:
+    total = 0.0
+    for f in range(taste.shape[0]):
+        total += taste[f] * factors[f]
+    return total
+
+
+@compiled
+def _fill_own(histories: PurchaseHistories, i: int, entry: Integers, rows: Floats) -> None:
+    """What only the customer's own purchases tell; explored products keep missing values there."""
+    first, last = histories.order_offsets[i], histories.order_offsets[i + 1]
+    rhythm = rhythm_of(i, histories)
+    decayed_lines = 0.0
+    for j in range(histories.product_offsets[i], histories.product_offsets[i + 1]):
+        decayed_lines += histories.decayed[j]
+    for rank in range(entry.shape[0]):
+        j, row = entry[rank], rows[rank]
+        lines, decayed = histories.lines[j], histories.decayed[j]
+        days = (histories.as_of - histories.last_at[j]) / MICROSECONDS_PER_DAY
+        decayed_at_last = decayed * np.exp2(days / HALF_LIFE_DAYS)
+        seen = np.searchsorted(histories.order_at[first:last], histories.last_at[j], side="right")
+        row[0] = decayed / max(rhythm.decayed_orders, 1e-9)
+        row[1] = lines / max(rhythm.orders, 1)
+        row[2] = rhythm.orders - seen
+        row[3] = days
+        row[4] = own_gap_days(lines, decayed_at_last)
+        row[5] = days / max(row[4], 1.0)
+        row[6] = decayed_at_last / lines
+        row[7] = lines
+        row[8] = decayed / max(decayed_lines, 1e-9)
+        row[9] = histories.amount[j] / lines
+        row[15] = rhythm.orders_per_day
+        row[16] = rhythm.lines_per_order
+        row[17] = rhythm.days_since_order
+        row[18] = histories.product_offsets[i + 1] - histories.product_offsets[i]
+
+
+@compiled
+def _fill_product(knowledge: ProductKnowledge, code: int, taste: float, row: Floats) -> None:
+    row[10] = taste
+    row[11] = knowledge.popularity[code]
+    row[12] = knowledge.repeat_lift[code]
+    row[13] = knowledge.trend[code]
+    row[14] = row[3] / max(knowledge.gap_days[code], 1.0)

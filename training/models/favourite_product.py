@@ -1,0 +1,183 @@
+"""The products most likely in a customer's next order, repeats included; the chance that it holds an offer's target."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from features.instant import Instant
+from features.profiles import Profiles
+from training.errors import TrainingError
+from training.evaluation import Evaluation
+from training.models.affinity import AffinityWeights, Targets, add_rates, chances, index_targets
+from training.models.candidates import candidates_of
+from training.models.collaborative_filtering import Tastes
+from training.models.product_knowledge import ProductKnowledge
+from training.models.purchase_histories import Floats, Integers, PurchaseHistories, histories_of, lookup
+from training.models.trees import FlatTrees
+
+if TYPE_CHECKING:
+    from features.history import Snapshot
+
+RankedProducts = tuple[list[str], list[float]]
+"""Product ids, best first, and their scores."""
+
+CUSTOMERS_AT_A_TIME = 512
+ARRAYS_FILE = "favourite_product.npz"
+WORDS_FILE = "favourite_product.json"
+TREES = "ranker"
+FORMAT = 1
+MEASURED_PRODUCTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class FavouriteProductModel:
+    """``score_scale`` (2) turns the sum of the trees into a chance."""
+
+    name: ClassVar[str] = "favourite-product"
+
+    vocabulary: tuple[str, ...]
+    knowledge: ProductKnowledge
+    tastes: Tastes
+    trees: FlatTrees
+    score_scale: Floats
+    weights: AffinityWeights
+    horizon_days: int
+    importance: dict[str, float]
+    codes: dict[str, int] = field(repr=False)
+    prepared: dict[int, tuple[object, Targets]] = field(default_factory=dict, repr=False)
+    """Targets of the offers last asked about, by identity: the same tuple is asked about at every request."""
+
+    @classmethod
+    def fit(
+        cls, snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int
+    ) -> "FavouriteProductModel":
+        """
+        Raises
+        ------
+        NotEnoughData
+            If fewer than ``FEWEST_BASKETS`` orders followed the cutoffs, or none repeated anything.
+        """
+        from training.models.favourite_product_training import fit
+
+        return fit(snapshots, parameters, seed)
+
+    def rank(self, profiles: Profiles, as_of: Instant, limit: int) -> list[RankedProducts]:
+        """One list a customer, at most ``limit`` long; the score is the chance to be in the next order, roughly."""
+        histories = histories_of(profiles, as_of, self.codes)
+        customers = np.arange(len(profiles))
+        ranked: list[RankedProducts] = []
+        for start in range(0, len(customers), CUSTOMERS_AT_A_TIME):
+            chosen = customers[start : start + CUSTOMERS_AT_A_TIME]
+            ranked += self._rank(chosen, histories, profiles.products.vocabulary, limit)
+        return ranked
+
+    def _rank(
+        self, customers: Integers, histories: PurchaseHistories, bought: list[str], limit: int
+    ) -> list[RankedProducts]:
+        found = candidates_of(customers, histories, self.knowledge, self.tastes)
+        raw = self.trees.predict_raw(found.rows)
+        scores = 1.0 / (1.0 + np.exp(-(self.score_scale[0] + self.score_scale[1] * raw)))
+        ranked, start = [], 0
+        for count in found.counts.tolist():
+            best = start + np.argsort(-raw[start : start + count], kind="stable")[:limit]
+            start += count
+            ids = [
+                bought[histories.product[entry]] if entry >= 0 else self.vocabulary[code]
+                for entry, code in zip(found.entry[best].tolist(), found.code[best].tolist(), strict=True)
+            ]
+            ranked.append((ids, scores[best].tolist()))
+        return ranked
+
+    def target_codes(self, targets: Sequence[Collection[str] | None]) -> Targets:
+        """Targets made ready for :meth:`affinity`: product ids of each, ``None`` for everything."""
+        return index_targets(targets, self.codes, self.weights.trial)
+
+    def affinity(
+        self, profiles: Profiles, as_of: Instant, targets: Targets | tuple[Collection[str] | None, ...]
+    ) -> Floats:
+        """The chance that the one customer's next order holds a product of each target; 1 where that is everything."""
+        result: Floats = self.affinities(profiles, as_of, targets)[0]
+        return result
+
+    def affinities(
+        self, profiles: Profiles, as_of: Instant, targets: Targets | tuple[Collection[str] | None, ...]
+    ) -> Floats:
+        """The same of many customers: (customers, targets)."""
+        if not isinstance(targets, Targets):
+            targets = self._prepare(targets)
+        histories = histories_of(profiles, as_of, self.codes)
+        rows = lookup(profiles.products.vocabulary, targets.position)
+        row = rows[histories.product] if rows.size else histories.product
+        rates = np.tile(targets.total_trial, (len(profiles), 1))
+        for i in range(len(profiles)):
+            add_rates(
+                i,
+                histories,
+                self.knowledge,
+                self.weights,
+                row,
+                targets.offsets,
+                targets.target,
+                targets.trial,
+                rates[i],
+            )
+        result = chances(rates, self.weights.calibration)
+        result[:, targets.is_everything] = 1.0
+        return result
+
+    def _prepare(self, targets: tuple[Collection[str] | None, ...]) -> Targets:
+        kept = self.prepared.get(id(targets))
+        if kept is None or kept[0] is not targets:
+            self.prepared.clear()
+            kept = self.prepared[id(targets)] = (targets, self.target_codes(targets))
+        return kept[1]
+
+    def save(self, folder: Path) -> None:
+        arrays = {f"{part}.{name}": value for part in PARTS for name, value in getattr(self, part)._asdict().items()}
+        np.savez(folder / ARRAYS_FILE, allow_pickle=False, score_scale=self.score_scale, **arrays)
+        words = {
+            "model": self.name,
+            "format": FORMAT,
+            "horizon_days": self.horizon_days,
+            "importance": self.importance,
+            "vocabulary": self.vocabulary,
+        }
+        (folder / WORDS_FILE).write_text(json.dumps(words), encoding="utf-8")
+        self.trees.save(folder, TREES)
+
+    @classmethod
+    def load(cls, folder: Path) -> "FavouriteProductModel":
+        words = json.loads((folder / WORDS_FILE).read_text(encoding="utf-8"))
+        if (words["model"], words["format"]) != (cls.name, FORMAT):
+            found = f"{words['model']} format {words['format']}"
+            raise TrainingError(f"{folder}: got {found}, expected {cls.name} format {FORMAT}")
+        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
+            knowledge, tastes, weights = (
+                kind(**{name: arrays[f"{part}.{name}"] for name in kind._fields}) for part, kind in PARTS.items()
+            )
+            score_scale = arrays["score_scale"]
+        return cls(
+            vocabulary=tuple(words["vocabulary"]),
+            knowledge=knowledge,
+            tastes=tastes._replace(weight=float(tastes.weight)),
+            trees=FlatTrees.load(folder, TREES),
+            score_scale=score_scale,
+            weights=weights,
+            horizon_days=words["horizon_days"],
+            importance=words["importance"],
+            codes={product_id: code for code, product_id in enumerate(words["vocabulary"])},
+        )
+
+
+PARTS: dict[str, Any] = {"knowledge": ProductKnowledge, "tastes": Tastes, "weights": AffinityWeights}
+
+
+def evaluate(model: FavouriteProductModel, snapshot: "Snapshot") -> Evaluation:
+    """How well the model finds the next baskets after a cutoff it was not trained on, beside its baselines."""
+    from training.models.favourite_product_evaluation import evaluate_ranking
+
+    return evaluate_ranking(model.rank(snapshot.profiles, snapshot.as_of, MEASURED_PRODUCTS), snapshot)

@@ -1,0 +1,135 @@
+"""From snapshots to a favourite product model; everything known of products is older than the baskets it explains."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from training.errors import NotEnoughData
+from training.models.affinity_weights import Answered, fit_affinity, logistic_regression
+from training.models.collaborative_filtering import Tastes, learn_tastes
+from training.models.favourite_product import FavouriteProductModel
+from training.models.learning_to_rank import RankingRows, fit_ranker, gains, ranking_rows
+from training.models.product_knowledge import learn_products
+from training.models.purchase_histories import (
+    Floats,
+    NextBaskets,
+    PurchaseHistories,
+    histories_of,
+    next_baskets_of,
+)
+from training.models.trees import FlatTrees
+
+if TYPE_CHECKING:
+    from features.history import Snapshot
+    from features.profiles import Profiles
+
+DEFAULTS: Mapping[str, float | int] = {
+    "trees": 60,
+    "leaves": 15,
+    "learning_rate": 0.1,
+    "least_rows_in_leaf": 200,
+    "factors": 32,
+    "taste_weight": 4.0,
+    "taste_ridge": 0.1,
+    "taste_sweeps": 5,
+}
+MOST_CUTOFFS = 8
+FEWEST_BASKETS = 30
+AFFINITY_CUTOFFS = 3
+MOST_SCALED_ROWS = 300_000
+
+
+class Example(NamedTuple):
+    """A cutoff: what was known before it, the baskets after it, and when all of these were over."""
+
+    histories: PurchaseHistories
+    baskets: NextBaskets
+    ends_at: int
+
+
+def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int) -> FavouriteProductModel:
+    """See :meth:`FavouriteProductModel.fit`."""
+    chosen = {**DEFAULTS, **parameters}
+    ordered = sorted(snapshots, key=lambda snapshot: snapshot.as_of)[-MOST_CUTOFFS - 1 :]
+    _check(ordered)
+    vocabulary = vocabulary_of(ordered[-1].profiles)
+    codes = {product_id: code for code, product_id in enumerate(vocabulary)}
+    examples = [_example(snapshot, codes) for snapshot in ordered]
+    answered = [answer(examples, k, len(codes)) for k in range(len(examples))]
+    rows = [_rows(examples, k, known, chosen, seed) for k, known in list(enumerate(answered))[1:] or [(0, answered[0])]]
+    if not any(example.is_hit.any() for example in rows):
+        raise NotEnoughData("next baskets", "nothing that the customer had bought before", "some repeated products")
+    trees = fit_ranker(rows, chosen, seed)
+    generator = np.random.default_rng(seed)
+    newest = examples[-1]
+    tastes = _tastes(newest.histories, len(codes), chosen, seed)
+    return FavouriteProductModel(
+        vocabulary=vocabulary,
+        knowledge=learn_products(newest.histories, len(codes), [example[:2] for example in examples]),
+        tastes=tastes,
+        trees=trees,
+        score_scale=_score_scale(trees, rows, generator),
+        weights=fit_affinity(answered[-AFFINITY_CUTOFFS:], tastes, generator),
+        horizon_days=ordered[-1].horizon_days,
+        importance=gains(trees),
+        codes=codes,
+    )
+
+
+def _check(snapshots: "Sequence[Snapshot]") -> None:
+    baskets = sum(bool(basket) for snapshot in snapshots for basket in snapshot.next_basket)
+    if baskets < FEWEST_BASKETS:
+        raise NotEnoughData("next baskets", baskets, f"at least {FEWEST_BASKETS} with a product after a cutoff")
+
+
+def vocabulary_of(profiles: "Profiles") -> tuple[str, ...]:
+    """The products of which something can be learned: bought by three customers, by fewer where customers are few."""
+    products = profiles.products
+    fewest = min(3, 1 + len(profiles) // 100)
+    buyers = np.bincount(products.code, minlength=len(products.vocabulary))
+    return tuple(products.vocabulary[code] for code in np.flatnonzero(buyers >= fewest).tolist())
+
+
+def _example(snapshot: "Snapshot", codes: Mapping[str, int]) -> Example:
+    from features.instant import MICROSECONDS_PER_DAY
+
+    ends_at = snapshot.as_of + snapshot.horizon_days * MICROSECONDS_PER_DAY
+    return Example(histories_of(snapshot.profiles, snapshot.as_of, codes), next_baskets_of(snapshot, codes), ends_at)
+
+
+def answer(examples: Sequence[Example], k: int, products: int) -> Answered:
+    """Example ``k`` with what could be known of products when it was asked: from the cutoff before it, as in service,
+    where the newest cutoff with an answer lies a horizon back."""
+    asked = examples[k]
+    over = [example[:2] for example in examples[:k] if example.ends_at <= asked.histories.as_of]
+    before = examples[max(k - 1, 0)].histories
+    return Answered(asked.histories, asked.baskets, learn_products(before, products, over))
+
+
+def _rows(
+    examples: Sequence[Example], k: int, known: Answered, parameters: Mapping[str, float | int], seed: int
+) -> RankingRows:
+    tastes = _tastes(examples[max(k - 1, 0)].histories, len(known.knowledge.trend) - 1, parameters, seed)
+    return ranking_rows(known.histories, known.baskets, known.knowledge, tastes)
+
+
+def _tastes(histories: PurchaseHistories, products: int, parameters: Mapping[str, float | int], seed: int) -> Tastes:
+    return learn_tastes(
+        histories,
+        products,
+        factors=int(parameters["factors"]),
+        weight=parameters["taste_weight"],
+        ridge=parameters["taste_ridge"],
+        sweeps=int(parameters["taste_sweeps"]),
+        seed=seed,
+    )
+
+
+def _score_scale(trees: FlatTrees, rows: Sequence[RankingRows], generator: np.random.Generator) -> Floats:
+    """Platt (1999): the log odds of being bought as a line in the raw score."""
+    features = np.concatenate([example.rows for example in rows])
+    is_hit = np.concatenate([example.is_hit for example in rows])
+    chosen = generator.choice(len(features), min(MOST_SCALED_ROWS, len(features)), replace=False)
+    raw = trees.predict_raw(features[chosen])
+    return logistic_regression(np.stack([np.ones(len(raw)), raw], axis=1), is_hit[chosen].astype(np.float64))

@@ -1,0 +1,78 @@
+"""Which of a customer's candidates come first: LightGBM's LambdaRank on baskets that followed past cutoffs."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.models.candidates import CANDIDATE_FEATURES, Candidates, candidates_of
+from training.models.collaborative_filtering import Tastes
+from training.models.product_knowledge import ProductKnowledge
+from training.models.purchase_histories import Floats, Integers, NextBaskets, PurchaseHistories, is_within
+from training.models.trees import FlatTrees, flatten
+
+
+class RankingRows(NamedTuple):
+    """Candidates of customers who did order; ``sizes`` says how many each of them has."""
+
+    rows: Floats
+    is_hit: NDArray[np.bool_]
+    sizes: Integers
+
+
+def ranking_rows(
+    histories: PurchaseHistories, baskets: NextBaskets, knowledge: ProductKnowledge, tastes: Tastes
+) -> RankingRows:
+    customers = np.flatnonzero(np.diff(baskets.offsets))
+    found = candidates_of(customers, histories, knowledge, tastes)
+    return RankingRows(found.rows, _is_hit(found, customers, histories, baskets), found.counts)
+
+
+def _is_hit(
+    found: Candidates, customers: Integers, histories: PurchaseHistories, baskets: NextBaskets
+) -> NDArray[np.bool_]:
+    """Own candidates are compared by the profiles' codes, explored ones by the model's: each knows products that the
+    other does not."""
+    offsets = np.zeros(len(histories.product_offsets), dtype=np.int64)
+    offsets[1:][customers] = found.counts
+    explored = np.where(found.entry >= 0, -1, found.code)
+    is_hit = is_within(np.cumsum(offsets), explored, baskets.offsets, baskets.code)
+    is_own = found.entry >= 0
+    is_hit[is_own] = baskets.is_next[found.entry[is_own]]
+    return is_hit
+
+
+def fit_ranker(examples: Sequence[RankingRows], parameters: Mapping[str, float | int], seed: int) -> FlatTrees:
+    """Trees whose sum orders a customer's candidates."""
+    import lightgbm
+
+    data = lightgbm.Dataset(
+        np.concatenate([example.rows for example in examples]),
+        np.concatenate([example.is_hit for example in examples]).astype(np.float64),
+        group=np.concatenate([example.sizes for example in examples]),
+        feature_name=list(CANDIDATE_FEATURES),
+        params={"max_bin": 63, "verbose": -1},
+    )
+    settings = {
+        "objective": "lambdarank",
+        "lambdarank_truncation_level": 30,
+        "num_leaves": int(parameters["leaves"]),
+        "learning_rate": parameters["learning_rate"],
+        "min_data_in_leaf": int(parameters["least_rows_in_leaf"]),
+        "max_bin": 63,
+        "seed": seed,
+        "deterministic": True,
+        "force_col_wise": True,
+        "verbose": -1,
+    }
+    return flatten(lightgbm.train(settings, data, num_boost_round=int(parameters["trees"])))
+
+
+def gains(trees: FlatTrees) -> dict[str, float]:
+    """Share of the total gain by feature, as LightGBM counts it."""
+    import lightgbm
+
+    booster = lightgbm.Booster(model_str=trees.text)
+    gain = booster.feature_importance("gain")
+    return dict(zip(CANDIDATE_FEATURES, (gain / max(gain.sum(), 1e-9)).tolist(), strict=True))
