@@ -1,4 +1,4 @@
-"""One statement asked over and over for one row, on the raw driver: what a request can afford."""
+"""One statement asked over and over, on the raw driver: what a request can afford."""
 
 import sqlite3
 from collections.abc import Callable
@@ -9,17 +9,29 @@ import psycopg
 from features.store import DATABASE_FILE, LOCK_WAIT_SECONDS, Store
 
 PointQuery = Callable[..., Any]
+RowsQuery = Callable[..., list[tuple[Any, ...]]]
 
 
 def point_query(store: Store, statement: str) -> PointQuery:
-    """A function of the statement's parameters (each a ``?``) that gives the first column of its row, or None.
+    """A function of the statement's parameters (each a ``?``) that gives the first column of its row, or None."""
+    rows_of = rows_query(store, statement)
+
+    def ask(*parameters: str | int) -> Any:
+        rows = rows_of(*parameters)
+        return rows[0][0] if rows else None
+
+    return ask
+
+
+def rows_query(store: Store, statement: str) -> RowsQuery:
+    """A function of the statement's parameters (each a ``?``) that gives its rows.
 
     It has a connection of its own, closed with the store, sees whatever was last committed, and writes nothing.
     """
     return _on_sqlite(store, statement) if store.is_sqlite else _on_postgresql(store, statement)
 
 
-def _on_sqlite(store: Store, statement: str) -> PointQuery:
+def _on_sqlite(store: Store, statement: str) -> RowsQuery:
     connection = sqlite3.connect(
         store.workspace / DATABASE_FILE, timeout=LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False
     )
@@ -28,24 +40,22 @@ def _on_sqlite(store: Store, statement: str) -> PointQuery:
         connection.execute(f"PRAGMA {pragma}")
     execute = connection.execute
 
-    def ask(*parameters: str | int) -> Any:
+    def ask(*parameters: str | int) -> list[tuple[Any, ...]]:
         # The cursor must go at once: one that is kept would hold the reader to this moment of the store.
-        row = execute(statement, parameters).fetchone()
-        return None if row is None else row[0]
+        return execute(statement, parameters).fetchall()
 
     return ask
 
 
-def _on_postgresql(store: Store, statement: str) -> PointQuery:
+def _on_postgresql(store: Store, statement: str) -> RowsQuery:
     address = store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     connection = psycopg.connect(address, autocommit=True)
     prepared = statement.replace("?", "%s")
 
-    def ask_once(*parameters: str | int) -> Any:
-        row = connection.execute(prepared, parameters, prepare=True).fetchone()
-        return None if row is None else row[0]
+    def ask_once(*parameters: str | int) -> list[tuple[Any, ...]]:
+        return connection.execute(prepared, parameters, prepare=True).fetchall()
 
-    def ask(*parameters: str | int) -> Any:
+    def ask(*parameters: str | int) -> list[tuple[Any, ...]]:
         nonlocal connection
         try:
             return ask_once(*parameters)

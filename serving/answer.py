@@ -38,7 +38,7 @@ def _offer(chosen: ChosenOffer, currency: str | None) -> OfferAnswer:
         rank=chosen.rank,
         name=offer.name,
         kind=offer.kind.value,
-        value=offer.value,
+        value=chosen.value,
         currency=offer.currency or currency,
         target=_target(offer.target),
         propensity=chosen.propensity,

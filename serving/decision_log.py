@@ -19,6 +19,7 @@ from serving.errors import ConflictError
 from serving.reservations import Reservation, reserve
 
 IDEMPOTENCY_WINDOW: Instant = MICROSECONDS_PER_DAY
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,9 @@ class Entry:
     assigned: Assigned = ()
     idempotency_key: str | None = None
 
-    def answer(self, decision: Decision) -> bytes:
+    def answer(self, decision: Decision, *, is_kept: bool = True) -> bytes:
         versions = self.predictions.model_versions
-        return msgspec.json.encode(answer_of(decision, self.assigned, versions, self.currency, is_kept=True))
+        return _encode(answer_of(decision, self.assigned, versions, self.currency, is_kept=is_kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +90,6 @@ def record(connection: Connection, entries: Sequence[Entry]) -> list[Kept]:
     for index, one in kept.items():
         _note(answered, entries[index], one.answer)
     return [kept.get(index) or _again(entry, answered) for index, entry in enumerate(entries)]
-
-
-def answer_by_key(connection: Connection, brand: str, key: str, customer_id: str, now: Instant) -> bytes | None:
-    """The answer that an idempotency key was given in the last 24 hours.
-
-    Raises
-    ------
-    ConflictError
-        If it was given to another customer.
-    """
-    query = select(decisions).where(decisions.c.brand == brand, decisions.c.idempotency_key == key)
-    row = connection.execute(query).first()
-    if row is None or row.decided_at <= now - IDEMPOTENCY_WINDOW:
-        return None
-    return _again_for(customer_id, row.customer_id, _answer_in(row.body))
 
 
 def find(connection: Connection, decision_id: str) -> FoundDecision | None:
@@ -212,7 +198,7 @@ def _row(entry: Entry, kept: Kept) -> dict[str, object]:
         "offer_id": decision.offers[0].offer_id if decision.offers else NO_OFFER,
         "channel": decision.channel,
         "idempotency_key": entry.idempotency_key,
-        "body": msgspec.json.encode(_logged(entry, decision, kept.answer)).decode(),
+        "body": _encode(_logged(entry, decision, kept.answer)).decode(),
     }
 
 

@@ -3,13 +3,30 @@
 So ``/docs.json`` and BentoML's clients know the calls, and one parser, msgspec's, decides what is valid.
 """
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar, cast
 
+import bentoml
 import msgspec
 import pydantic
 from pydantic import WithJsonSchema
 
 _REFERENCE = "#/$defs/{name}"
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def endpoint(takes: type[msgspec.Struct], gives: type[msgspec.Struct] | None = None) -> Callable[[Function], Function]:
+    """``bentoml.api`` for a function that takes the fields of one struct and gives another."""
+    specifications = {"input_spec": declared(takes)}
+    if gives is not None:
+        specifications["output_spec"] = declared(gives)
+
+    def declare(function: Function) -> Function:
+        return cast(Function, bentoml.api(**specifications)(function))
+
+    return declare
 
 
 def declared(struct: type[msgspec.Struct]) -> type[pydantic.BaseModel]:

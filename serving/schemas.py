@@ -172,6 +172,23 @@ def decoded(decoder: "msgspec.json.Decoder[Request]", body: bytes) -> Request:
         raise BadRequestError(f"the body is no JSON object: {error}", code="invalid_json") from None
 
 
+def renamed(body: bytes, name: str) -> bytes:
+    """A body of rows as a :class:`RowsRequest`: the rows may stand alone, under ``rows`` or under their own name.
+
+    >>> renamed(b'[{}]', "offers")
+    b'{"rows":[{}]}'
+    """
+    try:
+        given = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequestError(f"the body is no JSON: {error}", code="invalid_json") from None
+    if isinstance(given, list):
+        given = {"rows": given}
+    elif isinstance(given, dict) and name in given:
+        given["rows"] = given.pop(name)
+    return msgspec.json.encode(given)
+
+
 def _missing_field(what: str) -> str | None:
     """The name in ``Object missing required field `unit_id` ``, which msgspec places at the object."""
     return what.split("`")[1] if what.startswith("Object missing required field") else None

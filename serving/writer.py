@@ -106,7 +106,7 @@ class Writer:
         if len(batch) > 1 and not isinstance(error, (OperationalError, sqlite3.OperationalError)):
             return [outcome for waiting in batch for outcome in self._commit([waiting])]
         log.error("a transaction of %d writes failed: %s", len(batch), type(error).__name__, exc_info=error)
-        told = UnavailableError("the store cannot make it durable") if _is_of_store(error) else error
+        told = UnavailableError("the store cannot make it durable") if is_of_store(error) else error
         return [(waiting, None, told) for waiting in batch]
 
 
@@ -120,7 +120,7 @@ def _written(connection: Connection, group: Sequence[_Waiting]) -> Sequence[Any]
     return group[0].write(connection, [waiting.item for waiting in group])
 
 
-def _is_of_store(error: Exception) -> bool:
+def is_of_store(error: Exception) -> bool:
     return isinstance(error, (DBAPIError, sqlite3.Error, OSError)) or type(error).__module__.startswith("psycopg")
 
 

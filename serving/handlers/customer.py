@@ -1,0 +1,99 @@
+"""``/customer``: what is known of one person, in words and numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from features.events import DEFAULT_BRAND
+from features.instant import Instant, to_iso
+from features.money import from_money
+from features.profiles import Profiles
+from features.replenishment import due_products, expected_next_purchase_at
+from features.segments import rfm_segments
+from features.vector import FEATURES, vector
+from serving.application import Application
+from serving.decision import CustomerState
+from serving.errors import NotFoundError
+from serving.handlers.person import known_person
+from serving.known import moment_of
+from serving.past import customer_as_of, is_ahead
+from serving.schemas import CustomerRequest, decoded, shown_instant
+
+MOST_PRODUCTS = 20
+_DECODER = msgspec.json.Decoder(CustomerRequest)
+
+
+async def customer(application: Application, body: bytes) -> bytes:
+    asked = decoded(_DECODER, body)
+    brand, now = asked.brand or DEFAULT_BRAND, application.clock()
+    person = known_person(application.reader, brand, asked.customer_id, asked.identifiers)
+    known = application.reader.read(brand, person, now)
+    if is_ahead(known.profile, now):
+        known = await customer_as_of(application.store, brand, person, known, now)
+    if known.profile is None and known.customer is None:
+        raise NotFoundError("nothing is known of this customer", field="customer_id")
+    return msgspec.json.encode({"customer_id": person, "brand": brand, **_entry(known), **_profile(known, now)})
+
+
+def _entry(known: CustomerState) -> dict[str, Any]:
+    """What the customers' file says."""
+    entry = known.customer
+    return {
+        "language": entry and entry.language,
+        "timezone": known.timezone or None,
+        "joined_at": shown_instant(entry.joined_at if entry else None),
+        "tier": entry and entry.tier,
+        "attributes": (entry and entry.attributes) or {},
+        "offers_held": [use.offer_id for use in known.uses if use.state != "released"],
+    }
+
+
+def _profile(known: CustomerState, now: Instant) -> dict[str, Any]:
+    """What events have told; nothing of whom no event is known."""
+    profile = known.profile
+    if profile is None:
+        return {"words": {"en": "No events yet.", "ru": "Событий пока нет."}, "numbers": {}, "states": {}}
+    as_of = moment_of(profile, now)
+    features = vector(profile, as_of)
+    segment = rfm_segments(features)[0]
+    expected = int(expected_next_purchase_at(profile, as_of)[0])
+    return {
+        "as_of": to_iso(now),
+        "segment": segment,
+        "words": _words(profile, segment),
+        "numbers": {name: value for name, value in zip(FEATURES, features[0].tolist(), strict=True) if value == value},
+        "states": {name: {"value": value, "at": to_iso(at)} for name, (at, value) in profile.states[0].items()},
+        "products": _products(profile),
+        "expected_next_purchase_at": to_iso(expected) if expected >= 0 else None,
+        "replenishment": [
+            {"product_id": product, "due_at": to_iso(due_at)} for product, due_at in due_products(profile, 0, as_of)
+        ],
+    }
+
+
+def _words(profile: Profiles, segment: str) -> Mapping[str, str]:
+    orders, amount = len(profile.orders.amount), from_money(int(profile.orders.amount.sum()))
+    if not orders:
+        return {"en": "Known, but has bought nothing yet.", "ru": "Клиент известен, но покупок ещё нет."}
+    first, last = (to_iso(int(at))[:10] for at in (profile.orders.first_at[0], profile.orders.first_at[-1]))
+    return {
+        "en": f"{orders} orders from {first} to {last}, {amount:,.2f} in all; segment {segment}.",
+        "ru": f"Заказов: {orders}, с {first} по {last}, всего {amount:,.2f}; сегмент {segment}.",
+    }
+
+
+def _products(profile: Profiles) -> list[dict[str, Any]]:
+    """The products bought most often."""
+    products = profile.products
+    often = np.argsort(-products.lines, kind="stable")[:MOST_PRODUCTS]
+    return [
+        {
+            "product_id": products.vocabulary[products.code[row]],
+            "lines": int(products.lines[row]),
+            "amount": from_money(int(products.amount[row])),
+            "last_at": to_iso(int(products.last_at[row])),
+        }
+        for row in often
+    ]

@@ -1,0 +1,84 @@
+"""Models read from their folders, once for all who name a version: one brand's champion may be another's variant."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from features.instant import Instant
+from features.profiles import empty
+from serving.offer_table import OfferTable
+from serving.predictions import CHURN, FAVOURITE_PRODUCT, LIFETIME_VALUE, SEND_TIME, Models, predict
+from training.registry import Deployment
+from training.version_record import read_record
+
+_CLASSES = {
+    CHURN: ("training.models.churn", "ChurnModel"),
+    LIFETIME_VALUE: ("training.models.lifetime_value", "LifetimeValueModel"),
+    FAVOURITE_PRODUCT: ("training.models.favourite_product", "FavouriteProductModel"),
+    SEND_TIME: ("training.models.send_time", "SendTimeModel"),
+}
+_FIELDS = {name: name.replace("-", "_") for name in _CLASSES}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """``trained_until`` is the instant just after the last one that it learned from."""
+
+    name: str
+    version: str
+    model: Any
+    horizon_days: float
+    trained_until: Instant
+
+
+class ModelShelf:
+    """Keeps what was loaded as long as somebody names it."""
+
+    def __init__(self, workspace: Path, report: Callable[[str], None]) -> None:
+        self._workspace = workspace
+        self._report = report
+        self._loaded: dict[str, LoadedModel | None] = {}
+
+    def get(self, deployment: Deployment) -> LoadedModel | None:
+        """The model of a deployment; nothing, and said once, if it cannot be loaded: the others still serve."""
+        if deployment.model not in _CLASSES:
+            return None
+        if deployment.path not in self._loaded:
+            self._loaded[deployment.path] = self._load(deployment)
+        return self._loaded[deployment.path]
+
+    def get_all(self, deployments: Iterable[Deployment]) -> list[LoadedModel]:
+        """Those that can be loaded."""
+        return [model for model in map(self.get, deployments) if model is not None]
+
+    def keep_only(self, deployments: Iterable[Deployment]) -> None:
+        named = {deployment.path for deployment in deployments}
+        self._loaded = {path: model for path, model in self._loaded.items() if path in named and model is not None}
+
+    def _load(self, deployment: Deployment) -> LoadedModel | None:
+        module, name = _CLASSES[deployment.model]
+        folder = self._workspace / deployment.path
+        try:
+            model = getattr(import_module(module), name).load(folder)
+            window = read_record(folder).window
+        except Exception as error:  # of whatever a damaged folder makes the readers raise
+            self._report(f"{deployment.model} version {deployment.version} cannot be loaded: {error}")
+            return None
+        return LoadedModel(deployment.model, deployment.version, model, window.horizon_days, window.as_of)
+
+
+def with_models(models: Models, loaded: Iterable[LoadedModel]) -> Models:
+    """``models`` with these in the places of those of the same name."""
+    changed: dict[str, Any] = {}
+    versions, horizons, until = dict(models.versions), dict(models.horizon_days), dict(models.trained_until)
+    for one in loaded:
+        changed[_FIELDS[one.name]] = one.model
+        versions[one.name], horizons[one.name], until[one.name] = one.version, one.horizon_days, one.trained_until
+    return replace(models, **changed, versions=versions, horizon_days=horizons, trained_until=until)
+
+
+def warm(models: Models, offers: OfferTable) -> None:
+    """Let everything that is compiled at its first call be compiled before a request makes that call."""
+    predict(models, empty(["nobody"]), 0, offers)

@@ -1,0 +1,222 @@
+"""What decisions are made with besides the customer: models, offers, experiments, settings; followed as they change.
+
+A thread looks at the store every second, makes a whole new state beside the old one, and then puts it in its place.
+Whoever decides takes one state at the start and keeps it, so a change of champion fails no request.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from experiments import experiment_store
+from experiments.assignment import assign
+from experiments.design import Experiment, Variant
+from features import schema
+from features.brand import brands_sharing, read_brand
+from features.catalogue import catalogue_version, read_offers, read_products
+from features.events import DEFAULT_BRAND
+from features.instant import Instant
+from features.store import Store
+from serving.loaded_models import LoadedModel, ModelShelf, warm, with_models
+from serving.offer_table import OfferTable, OfferUsage, build_offer_table, with_usage
+from serving.policy import BrandTerms, Policy, brand_terms
+from serving.predictions import Models
+from serving.reservations import read_usage
+from training.registry import CHAMPION, Deployment, current, find_version
+
+LOOK_EVERY_SECONDS = 1.0
+Assigned = tuple[tuple[Experiment, Variant], ...]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BrandState:
+    """All that the decisions of one brand need, as of one moment of the store."""
+
+    offers: OfferTable
+    categories: Mapping[str, str | None] = field(default_factory=dict)
+    """Of each product."""
+    models: Models = field(default_factory=Models)
+    policy: Policy = field(default_factory=Policy)
+    experiments: tuple[Experiment, ...] = ()
+    variant_models: Mapping[tuple[str, str], Sequence[LoadedModel]] = field(default_factory=dict)
+    """Of those (experiment, variant) that name versions."""
+
+    def assign(self, unit_id: str, stored: Mapping[str, str], at: Instant, facts: Mapping[str, str | None]) -> Assigned:
+        """The running experiments that take the unit in, each with its variant."""
+        running = [one for one in self.experiments if one.runs_at(at) and one.admits(facts)]
+        dealt = ((one, assign(one, unit_id, stored.get(one.name))) for one in running)
+        return tuple((one, variant) for one, variant in dealt if variant is not None)
+
+    def treated(self, assigned: Assigned) -> tuple[Models, Policy]:
+        """The models and the policy for a unit of these variants: the later experiment in the list wins."""
+        models, policy = self.models, self.policy
+        for experiment, variant in assigned:
+            loaded = self.variant_models.get((experiment.name, variant.name))
+            models = with_models(models, loaded) if loaded else models
+            if variant.policy:
+                name = f"{policy.version}+{experiment.name}.{variant.name}"
+                policy = replace(policy, **{**_known(variant.policy), "version": name})
+        return models, policy
+
+
+class Loader:
+    def __init__(self, store: Store, *, policy: Policy | None = None) -> None:
+        self._store = store
+        self._policy = policy or Policy()
+        self._shelf = ModelShelf(store.workspace, log.error)
+        self._states: dict[str, BrandState] = {}
+        self._seen: _Seen | None = None
+        self._turn = threading.Lock()
+        self._wake, self._closing = threading.Event(), False
+        self._thread = threading.Thread(target=self._follow, name="loader", daemon=True)
+
+    def start(self) -> None:
+        """Load everything, then follow the store.
+
+        Raises
+        ------
+        DBAPIError
+            If the store cannot be read.
+        """
+        self.refresh()
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def state(self, brand: str) -> BrandState:
+        """The brand as last loaded; one that the store does not know has no offers and no models."""
+        return self._states.get(brand) or BrandState(build_offer_table([], [], BrandTerms(brand), self._policy))
+
+    def look_now(self) -> None:
+        """Have the store looked at at once, in the background."""
+        self._wake.set()
+
+    def refresh(self) -> None:
+        """Bring the states up to the store, if it has changed."""
+        with self._turn, self._store.reading() as connection:
+            seen = _look(connection)
+            if seen != self._seen:
+                self._states = self._load(connection, seen)
+                self._seen = seen
+            self._states = _with_usage(connection, self._states)
+
+    def _follow(self) -> None:
+        while not self._closing:
+            self._wake.wait(LOOK_EVERY_SECONDS)
+            self._wake.clear()
+            try:
+                self.refresh()
+            except Exception as error:  # the store may be back at the next look
+                log.warning("the store cannot be looked at: %s", type(error).__name__)
+
+    def _load(self, connection: Connection, seen: "_Seen") -> dict[str, BrandState]:
+        is_catalogue_same = self._seen is not None and self._seen.catalogue == seen.catalogue
+        named: list[Deployment] = []
+        states = {}
+        for brand in seen.brands:
+            former = self._states.get(brand) if is_catalogue_same else None
+            states[brand] = self._treatments(connection, brand, former or self._catalogue(connection, brand), named)
+            warm(states[brand].models, states[brand].offers)
+        self._shelf.keep_only(named)
+        return states
+
+    def _catalogue(self, connection: Connection, brand: str) -> BrandState:
+        brands = brands_sharing(connection, brand, "catalogue")
+        offers, products = read_offers(connection, *brands), read_products(connection, *brands)
+        terms = brand_terms(read_brand(connection, brand))
+        return BrandState(
+            build_offer_table(offers, products, terms, self._policy),
+            {product.product_id: product.category for product in products},
+        )
+
+    def _treatments(self, connection: Connection, brand: str, state: BrandState, named: list[Deployment]) -> BrandState:
+        """The state with the models and experiments of now; ``named`` is told every version that is needed."""
+        brands = brands_sharing(connection, brand, "models")
+        champions = _champions(connection, brands)
+        experiments = tuple(experiment_store.active(connection, brand))
+        of_variants = {
+            (experiment.name, variant.name): _of_variant(connection, brands, variant)
+            for experiment in experiments
+            for variant in experiment.variants
+            if variant.models
+        }
+        named += [*champions, *(one for some in of_variants.values() for one in some)]
+        return replace(
+            state,
+            models=with_models(Models(), self._shelf.get_all(champions)),
+            policy=self._policy,
+            experiments=experiments,
+            variant_models={key: self._shelf.get_all(some) for key, some in of_variants.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What changes when anything of the states must be loaded anew."""
+
+    catalogue: tuple[int, int, int]
+    deployment: int
+    experiments: tuple[tuple[Any, ...], ...]
+    brands: tuple[str, ...]
+
+
+def _look(connection: Connection) -> _Seen:
+    of = schema.experiments.c
+    brands = {DEFAULT_BRAND}
+    for table in (schema.brands, schema.offers, schema.deployments, schema.experiments):
+        brands.update(connection.execute(select(table.c.brand).distinct()).scalars())
+    return _Seen(
+        catalogue=catalogue_version(connection),
+        deployment=connection.execute(select(func.max(schema.deployments.c.deployment_id))).scalar() or 0,
+        experiments=tuple(tuple(row) for row in connection.execute(select(of.brand, of.name, of.version, of.state))),
+        brands=tuple(sorted(brands)),
+    )
+
+
+def _champions(connection: Connection, brands: Sequence[str]) -> list[Deployment]:
+    """Of each model the champion of the first of the brands that has one."""
+    found: dict[str, Deployment] = {}
+    for brand in reversed(brands):
+        deployed = current(connection, brand)
+        found |= {model: deployment for (model, alias), deployment in deployed.items() if alias == CHAMPION}
+    return list(found.values())
+
+
+def _of_variant(connection: Connection, brands: Sequence[str], variant: Variant) -> list[Deployment]:
+    """The versions that a variant names, by number or by alias; one that is not there is left to the champion."""
+    found = (_named(connection, brands, model, name) for model, name in variant.models.items())
+    return [deployment for deployment in found if deployment is not None]
+
+
+def _named(connection: Connection, brands: Sequence[str], model: str, name: str) -> Deployment | None:
+    for brand in brands:
+        deployment = current(connection, brand).get((model, name)) or find_version(connection, brand, model, name)
+        if deployment is not None:
+            return deployment
+    return None
+
+
+def _with_usage(connection: Connection, states: Mapping[str, BrandState]) -> dict[str, BrandState]:
+    """The states, knowing what is left of every offer that can run out."""
+    usage: dict[str, dict[str, OfferUsage]] = {}
+    for (brand, offer_id), used in read_usage(connection).items():
+        usage.setdefault(brand, {})[offer_id] = used
+    return {
+        brand: replace(state, offers=with_usage(state.offers, usage[brand])) if brand in usage else state
+        for brand, state in states.items()
+    }
+
+
+def _known(overrides: Mapping[str, float | str | bool]) -> dict[str, Any]:
+    """The overrides of numbers that this version of the policy has."""
+    return {name: value for name, value in overrides.items() if name in Policy.__slots__}

@@ -1,0 +1,112 @@
+"""The BentoML service: which calls there are. Each is a file of ``handlers``; all lead to ``decide.py`` or the store.
+
+The front (``front.py``) answers these calls before BentoML's own stack sees them; the endpoints below declare them for
+``/docs.json`` and BentoML's clients, and answer the same bytes should the front ever not be there.
+"""
+
+import os
+from typing import Any
+
+import bentoml
+import msgspec
+from starlette.responses import Response
+
+from features.settings import read_settings
+from serving.application import Call, handlers_of, open_application
+from serving.clock import clock_at
+from serving.declared import endpoint
+from serving.errors import ServiceError
+from serving.handlers.assign import assign
+from serving.handlers.catalogue import customers, offers, products
+from serving.handlers.customer import customer
+from serving.handlers.events import events
+from serving.handlers.next_best_offer import next_best_offer
+from serving.handlers.score import score
+from serving.hook import FrontedService
+from serving.schemas import (
+    AssignAnswer,
+    AssignRequest,
+    CustomerRequest,
+    EventsAnswer,
+    EventsRequest,
+    NextBestOfferAnswer,
+    NextBestOfferRequest,
+    RowsRequest,
+    ScoreRequest,
+    UpsertAnswer,
+)
+
+CLOCK = "LAGNIAPPE_CLOCK"
+"""Environment variable: the instant at which the service's clock stands, for demonstrations and replays."""
+
+CALLS: dict[str, Call] = {
+    "/next_best_offer": next_best_offer,
+    "/score": score,
+    "/events": events,
+    "/products": products,
+    "/customers": customers,
+    "/offers": offers,
+    "/customer": customer,
+    "/assign": assign,
+}
+
+
+@bentoml.service(service_class=FrontedService, name="lagniappe", traffic={"timeout": 30})
+class Lagniappe:
+    """The one offer worth making to each customer at request time, or none, and why."""
+
+    def __init__(self) -> None:
+        self._application = open_application(read_settings(), clock_at(os.environ.get(CLOCK)))
+        self.handlers = handlers_of(self._application, CALLS)
+        self.observe = self._application.metrics.request
+
+    @endpoint(NextBestOfferRequest, NextBestOfferAnswer)
+    async def next_best_offer(self, **fields: Any) -> Any:
+        """The offer worth making to a customer now, or none, and why."""
+        return await self._call("/next_best_offer", fields)
+
+    @endpoint(ScoreRequest)
+    async def score(self, **fields: Any) -> Any:
+        """What the champions say of up to 1,000 customers, in order."""
+        return await self._call("/score", fields)
+
+    @endpoint(EventsRequest, EventsAnswer)
+    async def events(self, **fields: Any) -> Any:
+        """Take in up to 1,000 events: durable when answered, known to the next decision."""
+        return await self._call("/events", fields)
+
+    @endpoint(RowsRequest, UpsertAnswer)
+    async def products(self, **fields: Any) -> Any:
+        """Put up to 1,000 products into the catalogue."""
+        return await self._call("/products", fields)
+
+    @endpoint(RowsRequest, UpsertAnswer)
+    async def customers(self, **fields: Any) -> Any:
+        """Put up to 1,000 customers into the store."""
+        return await self._call("/customers", fields)
+
+    @endpoint(RowsRequest, UpsertAnswer)
+    async def offers(self, **fields: Any) -> Any:
+        """Put up to 1,000 offers into the catalogue."""
+        return await self._call("/offers", fields)
+
+    @endpoint(CustomerRequest)
+    async def customer(self, **fields: Any) -> Any:
+        """What is known of one customer, in words and numbers."""
+        return await self._call("/customer", fields)
+
+    @endpoint(AssignRequest, AssignAnswer)
+    async def assign(self, **fields: Any) -> Any:
+        """The variant of a unit in a running experiment, without exposure."""
+        return await self._call("/assign", fields)
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # BentoML's decorators have no types
+    def close(self) -> None:
+        self._application.close()
+
+    async def _call(self, path: str, fields: dict[str, Any]) -> Any:
+        try:
+            status, body = 200, await self.handlers[path](msgspec.json.encode(fields))
+        except ServiceError as error:
+            status, body = error.status, error.body()
+        return Response(body, status_code=status, media_type="application/json")
