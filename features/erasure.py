@@ -10,7 +10,6 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, select
 
 from features.customer_links import members
-from features.errors import FieldError
 from features.instant import Instant, to_iso
 from features.lake import count_segments, discount_segments, read_segments, rewrite_without
 from features.profile_store import delete_profiles
@@ -43,18 +42,6 @@ def erase(connection: Connection, lake: Path, brand: str, customer_id: str, unti
     key = key_of(lake)
     rows = [{"brand": brand, "customer_hash": hash_of(key, brand, name), "erased_at": until} for name in people]
     connection.execute(upsert(connection, erased), rows)
-
-
-def refuse_erased(connection: Connection, lake: Path, brand: str, customer_id: str, occurred_at: Instant) -> None:
-    """Refuse what happened before its customer was erased.
-
-    Raises
-    ------
-    FieldError
-    """
-    erased_at = erased_since(connection, lake, brand, [customer_id]).get(customer_id)
-    if erased_at is not None and occurred_at <= erased_at:
-        raise FieldError("customer_id", customer_id, expected_after(erased_at), "erased")
 
 
 def expected_after(erased_at: Instant) -> str:

@@ -94,7 +94,13 @@ def _customers(duck: DuckDB, connection: Connection, lake: Path, brand: str) -> 
 
 
 def _refuse_erased(duck: DuckDB, erased: dict[str, Instant], mine: str) -> None:
+    """What happened before its customer was erased; to erase once more is nothing new."""
     for customer_id, erased_at in erased.items():
+        duck.execute(
+            f"INSERT INTO repeats SELECT position FROM ({mine}) "
+            "WHERE customer_id = ? AND occurred_at <= ? AND type = ?",
+            [customer_id, erased_at, EventType.CUSTOMER_ERASED.value],
+        )
         duck.execute(
             f"INSERT INTO refused SELECT position, 'customer_id', ? FROM ({mine}) "
             "WHERE customer_id = ? AND occurred_at <= ?",

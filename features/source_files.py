@@ -159,9 +159,8 @@ def _csv(path: Path, columns: str, layout: str) -> str:
 
 def _set_aside(connection: Connection, expected: str) -> None:
     connection.execute(
-        "INSERT INTO malformed SELECT line, first(csv_line ORDER BY column_idx), 'line ' || line || ' of the file: ' "
-        "|| first(lower(replace(error_type::VARCHAR, '_', ' ')) ORDER BY column_idx) || ', expected ' || ? "
-        "FROM reject_errors GROUP BY line",
+        "INSERT INTO malformed SELECT line, any_value(csv_line), 'line ' || line || ' of the file: ' "
+        "|| lower(replace(min(error_type::VARCHAR), '_', ' ')) || ', expected ' || ? FROM reject_errors GROUP BY line",
         [expected],
     )
     connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
