@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.errors import NotEnoughData
+from training.errors import TrainingError
 from training.tuning import SearchSpace
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ LEARNERS = tuple(_CLASSES)
 OFFER_RESPONSE = "offer-response"
 MODELS = (*LEARNERS, OFFER_RESPONSE)
 """Every name that ``train`` takes."""
+
+
+class NotBuiltError(TrainingError):
+    """The name is known, the model is not there yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,10 @@ def learner(name: str) -> Learner:
     """
     Raises
     ------
-    NotEnoughData
+    NotBuiltError
         For a model that this version names but cannot train.
     """
     if name not in _CLASSES:
-        raise NotEnoughData(name, "a model not built in this version", f"one of {', '.join(LEARNERS)}")
+        raise NotBuiltError(f"not built in this version, which trains {', '.join(LEARNERS)}")
     module = import_module(f"training.models.{name.replace('-', '_')}")
     return Learner(name, getattr(module, _CLASSES[name]), module.evaluate, getattr(module, "SEARCH_SPACE", {}))

@@ -7,8 +7,8 @@ from features.instant import Instant, to_iso
 from features.store import Store
 from training import tracking
 from training.alias_follower import follow_once
-from training.errors import NotEnoughData
-from training.learners import LEARNERS, learner
+from training.errors import NotEnoughData, TrainingError
+from training.learners import NotBuiltError, learner
 from training.material import Material, gather
 from training.model_files import remove_incoming
 from training.one_at_a_time import training_alone
@@ -69,9 +69,10 @@ def train(
 def _trained(store: Store, tracker: tracking.Tracker, model: str, material: Material, attempt: Attempt) -> Trained:
     try:
         deployment, record = make_version(store, tracker, learner(model), material, attempt)
+    except NotBuiltError as error:
+        tracking.register_name(tracker, model)
+        return _skipped(model, error)
     except NotEnoughData as error:
-        if model not in LEARNERS:
-            tracking.register_name(tracker, model)
         return _skipped(model, error)
     return Trained(
         model,
@@ -87,7 +88,7 @@ def _trained(store: Store, tracker: tracking.Tracker, model: str, material: Mate
     )
 
 
-def _skipped(model: str, error: NotEnoughData) -> Trained:
+def _skipped(model: str, error: TrainingError) -> Trained:
     return Trained(model, skipped=str(error))
 
 
