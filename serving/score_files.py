@@ -1,12 +1,12 @@
-"""The Parquet files of the ``score`` verb; each appears under its name only when it is complete."""
+"""The Parquet files of the ``score`` verb."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from serving.parquet import complete_file
 from serving.predictions import NAMES
 from serving.score_offers import OfferScores
 from serving.scoring import COLUMNS, Score
@@ -25,7 +25,7 @@ def write_scores(path: Path, batches: Iterable[Sequence[Score]], versions: Seque
 
     schema = _score_schema(versions or NAMES, notes or ("none",))
     rows = 0
-    with _complete(path, schema) as writer:
+    with complete_file(path, schema) as writer:
         for batch in batches:
             columns = {name: [getattr(score, name) for score in batch] for name in COLUMNS}
             columns["replenishment"] = [
@@ -42,7 +42,7 @@ def write_offer_scores(path: Path, batches: Iterable[OfferScores]) -> int:
 
     schema = _offers_schema()
     rows = 0
-    with _complete(path, schema) as writer:
+    with complete_file(path, schema) as writer:
         for scores in batches:
             table = _offers_table(scores, schema)
             writer.write_table(table)
@@ -107,17 +107,3 @@ def _offers_schema() -> "pyarrow.Schema":
             "expected_value": pa.float64(),
         }
     )
-
-
-@contextmanager
-def _complete(path: Path, schema: "pyarrow.Schema") -> "Iterator[pyarrow.parquet.ParquetWriter]":
-    import pyarrow.parquet
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with pyarrow.parquet.ParquetWriter(unfinished, schema) as writer:
-            yield writer
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
