@@ -89,12 +89,24 @@ class MeanDifference:
 
 
 def mean_difference(
-    ours: Floats, baseline: Floats, generator: np.random.Generator, resamples: int = 1000
+    ours: Floats,
+    baseline: Floats,
+    generator: np.random.Generator,
+    *,
+    weights: Floats | None = None,
+    resamples: int = 1000,
 ) -> MeanDifference:
-    """Paired bootstrap over customers (percentile interval); customers where either metric is NaN are left out."""
-    both = (ours - baseline)[np.isfinite(ours - baseline)]
-    if not both.size:
+    """Paired bootstrap over customers (percentile interval); customers where either metric is NaN are left out.
+
+    With ``weights`` (one a customer, the number of what the metric is a mean of) the mean is over these, but customers
+    are still what is drawn: what one customer does is no independent evidence.
+    """
+    both = np.isfinite(ours - baseline)
+    if not both.any():
         return MeanDifference(float("nan"), float("nan"), float("nan"))
-    means = np.array([generator.choice(both, both.size).mean() for _ in range(resamples)])
+    weight = np.ones(len(ours)) if weights is None else weights
+    change, weight = ((ours - baseline) * weight)[both], weight[both]
+    draws = generator.integers(0, len(change), (resamples, len(change)))
+    means = change[draws].sum(axis=1) / weight[draws].sum(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
-    return MeanDifference(float(both.mean()), float(low), float(high))
+    return MeanDifference(float(change.sum() / weight.sum()), float(low), float(high))
