@@ -5,72 +5,26 @@ counted and the profiles of its customers are brought up to it. Stopped at any p
 an uncounted file, which the next ingest removes.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from features.brand import read_brand, settle_currency
-from features.errors import FieldError
 from features.event_check import check, require_columns
 from features.event_novelty import find_repeats, remaining
 from features.events import DEFAULT_BRAND
 from features.file_currencies import offer_in_accounting_currency
 from features.file_customers import FileCustomers, customers_of
+from features.ingest_report import IngestReport, Progress
 from features.instant import MICROSECONDS_PER_SECOND, Instant
 from features.lake import DuckDB, Segment, count_segments, open_duckdb, remove_orphans, workbench, write_segment
 from features.quarantine import write_quarantine
-from features.source_files import Reading, Source, UnreadableFileError, look_at, quoted, read
+from features.source_files import Reading, Source, UnreadableFileError, look_at, quoted, read, reading_of
 from features.store import Store
-from features.zones import zone_named
 
-Progress = Callable[[str, float], None]
-"""Told what is being done, and which share of the whole is behind."""
 FILE_SOURCE = "file"
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """``quarantine`` holds the refused rows; of several files, where there were any, the last one's."""
-
-    accepted: int
-    duplicates: int
-    rejected: int
-    quarantine: Path | None = None
-    understood: tuple[Source, ...] = ()
-
-    def __add__(self, other: "IngestReport") -> "IngestReport":
-        return IngestReport(
-            self.accepted + other.accepted,
-            self.duplicates + other.duplicates,
-            self.rejected + other.rejected,
-            other.quarantine or self.quarantine,
-            (*self.understood, *other.understood),
-        )
-
-
-def reading_of(
-    timezone: str, encoding: str = "utf-8", delimiter: str | None = None, mapping: Mapping[str, str] | None = None
-) -> Reading:
-    """How text is to be understood.
-
-    Raises
-    ------
-    FieldError
-        If there is no such time zone or encoding, or the delimiter is not one character.
-    """
-    try:
-        zone_named(timezone)
-    except ValueError as error:
-        raise FieldError("timezone", timezone, "an IANA time zone such as Europe/Moscow") from error
-    try:
-        "".encode(encoding)
-    except LookupError as error:
-        raise FieldError("encoding", encoding, "an encoding such as windows-1251") from error
-    if delimiter is not None and len(delimiter) != 1:
-        raise FieldError("delimiter", delimiter, "one character")
-    return Reading(timezone, encoding, delimiter, mapping or {})
 
 
 def ingest_events(

@@ -14,6 +14,7 @@ from typing import IO, Any, cast
 
 from features.errors import FieldError
 from features.event_text import BLANKS
+from features.zones import zone_named
 
 Connection = Any
 """A DuckDB connection (imported only where a file is opened)."""
@@ -67,6 +68,29 @@ class Source:
     @property
     def has_decimal_commas(self) -> bool:
         return self.delimiter is not None and self.delimiter != ","
+
+
+def reading_of(
+    timezone: str, encoding: str = "utf-8", delimiter: str | None = None, mapping: Mapping[str, str] | None = None
+) -> Reading:
+    """How text is to be understood.
+
+    Raises
+    ------
+    FieldError
+        If there is no such time zone or encoding, or the delimiter is not one character.
+    """
+    try:
+        zone_named(timezone)
+    except ValueError as error:
+        raise FieldError("timezone", timezone, "an IANA time zone such as Europe/Moscow") from error
+    try:
+        "".encode(encoding)
+    except LookupError as error:
+        raise FieldError("encoding", encoding, "an encoding such as windows-1251") from error
+    if delimiter is not None and len(delimiter) != 1:
+        raise FieldError("delimiter", delimiter, "one character")
+    return Reading(timezone, encoding, delimiter, mapping or {})
 
 
 def form_of(path: Path) -> str:

@@ -1,0 +1,197 @@
+"""The verb ``ingest``: files of events, products, customers and offers."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from features.errors import FieldError
+from features.event_files import IngestReport, ingest_events, reading_of
+from features.event_files import Progress as Telling
+from features.events import DEFAULT_BRAND
+from features.instant import Instant
+from features.settings import read_settings
+from features.source_files import Reading, Source
+from features.store import Store, open_store
+
+ingest = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Take in files of Parquet, CSV or JSON lines, by their endings; the same file twice changes nothing.",
+)
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help=".parquet, .csv, .jsonl, .ndjson or .json.")]
+Timezone = Annotated[str, typer.Option(help="Of times without a zone, such as Europe/Moscow.")]
+Encoding = Annotated[str, typer.Option(help="Of text files, such as windows-1251.")]
+Delimiter = Annotated[str | None, typer.Option(help="Between the columns of CSV; default: as the first line shows.")]
+Map = Annotated[Path | None, typer.Option("--map", help="YAML of {their column: our column}.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Keep nothing; show what was understood.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if any row was rejected.")]
+Brand = Annotated[str, typer.Option("--brand", help="Of rows without one.")]
+Workspace = Annotated[Path | None, typer.Option("--workspace", help="Folder of everything that is kept.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of lines.")]
+
+Take = Callable[[Store, Reading, Telling], IngestReport]
+
+
+@ingest.command()
+def events(
+    files: Files,
+    timezone: Timezone = "UTC",
+    encoding: Encoding = "utf-8",
+    delimiter: Delimiter = None,
+    mapping: Map = None,
+    dry_run: DryRun = False,
+    strict: Strict = False,
+    brand: Brand = DEFAULT_BRAND,
+    workspace: Workspace = None,
+    as_json: Json = False,
+) -> None:
+    """Take in events: purchases, views, messages and whatever else happened."""
+
+    def take(store: Store, reading: Reading, progress: Telling) -> IngestReport:
+        return ingest_events(
+            store,
+            files,
+            brand=brand,
+            timezone=reading.timezone,
+            encoding=reading.encoding,
+            delimiter=reading.delimiter,
+            mapping=reading.mapping,
+            dry_run=dry_run,
+            now=_now(),
+            progress=progress,
+        )
+
+    reading = _reading(timezone, encoding, delimiter, mapping)
+    _run(take, reading, workspace, dry_run=dry_run, strict=strict, as_json=as_json)
+
+
+def _entities(what: str, description: str) -> None:
+    """Declare the command of one kind of entity."""
+
+    def command(
+        files: Files,
+        timezone: Timezone = "UTC",
+        encoding: Encoding = "utf-8",
+        delimiter: Delimiter = None,
+        mapping: Map = None,
+        dry_run: DryRun = False,
+        strict: Strict = False,
+        brand: Brand = DEFAULT_BRAND,
+        workspace: Workspace = None,
+        as_json: Json = False,
+    ) -> None:
+        def take(store: Store, reading: Reading, progress: Telling) -> IngestReport:
+            from features.entity_files import ingest_entities
+
+            return ingest_entities(
+                store, what, files, reading, brand=brand, now=_now(), dry_run=dry_run, progress=progress
+            )
+
+        reading = _reading(timezone, encoding, delimiter, mapping)
+        _run(take, reading, workspace, dry_run=dry_run, strict=strict, as_json=as_json)
+
+    ingest.command(what, help=description)(command)
+
+
+_entities("products", "Take in products; a row of a known product_id takes the former one's place.")
+_entities("customers", "Take in customers and their attributes; a row of a known customer_id takes its place.")
+_entities("offers", "Take in offers, also from YAML; a row of a known offer_id takes the former one's place.")
+
+
+def _now() -> Instant:
+    return time.time_ns() // 1_000
+
+
+def _reading(timezone: str, encoding: str, delimiter: str | None, mapping: Path | None) -> Reading:
+    """How to read, or exit 2 where the options make no sense."""
+    try:
+        return reading_of(timezone, encoding, delimiter, None if mapping is None else _mapping(mapping))
+    except FieldError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _mapping(path: Path) -> dict[str, str]:
+    try:
+        found = yaml.safe_load(path.read_bytes())
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FieldError("map", str(path), f"a YAML file ({' '.join(str(error).split())[:200]})") from error
+    if not isinstance(found, dict) or not all(isinstance(ours, str) for ours in found.values()):
+        raise FieldError("map", str(path), "YAML of {their column: our column}")
+    return {str(theirs): ours for theirs, ours in found.items()}
+
+
+def _run(take: Take, reading: Reading, workspace: Path | None, *, dry_run: bool, strict: bool, as_json: bool) -> None:
+    with _opened(workspace, as_json) as store, _progress() as progress:
+        report = take(store, reading, progress)
+    if dry_run:
+        _show_understood(report, reading)
+    _answer(report, as_json)
+    if strict and report.rejected:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _opened(workspace: Path | None, as_json: bool) -> Iterator[Store]:
+    """The store; what is wrong with a setting or a file is said, and the exit status is 1."""
+    try:
+        settings = read_settings(workspace)
+        store = open_store(settings.workspace, settings.database_url)
+        try:
+            yield store
+        finally:
+            store.close()
+    except FieldError as error:
+        if as_json:
+            refusal = {"error": {"code": error.code, "message": str(error), "field": error.field}}
+            typer.echo(msgspec.json.encode(refusal).decode())
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+@contextmanager
+def _progress() -> Iterator[Telling]:
+    """A bar on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("opening", total=1.0)
+        yield lambda what, share: bar.update(task, description=what, completed=share)
+
+
+def _show_understood(report: IngestReport, reading: Reading) -> None:
+    """What the columns were taken for, on standard error."""
+    for source in report.understood:
+        typer.echo(
+            f"{source.path.name}: {_form(source, reading)}, times without a zone in {reading.timezone}", err=True
+        )
+        for column in source.columns:
+            typer.echo(f"  {column.name} → {column.meaning}", err=True)
+
+
+def _form(source: Source, reading: Reading) -> str:
+    if source.form != "csv":
+        return {"json": "JSON lines", "parquet": "Parquet"}[source.form]
+    commas = ", decimal commas" if source.has_decimal_commas else ""
+    return f"CSV divided by {source.delimiter!r} in {reading.encoding}{commas}"
+
+
+def _answer(report: IngestReport, as_json: bool) -> None:
+    counts: dict[str, object] = {
+        "accepted": report.accepted,
+        "duplicates": report.duplicates,
+        "rejected": report.rejected,
+        "quarantine": None if report.quarantine is None else str(report.quarantine),
+    }
+    if as_json:
+        typer.echo(msgspec.json.encode(counts).decode())
+        return
+    for name, value in counts.items():
+        typer.echo(f"{name}: {'none' if value is None else value}")
