@@ -1,0 +1,240 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from features.batching import to_batch
+from features.entities import Offer, OfferKind
+from features.events import Event, EventType
+from features.instant import MICROSECONDS_PER_DAY, parse, to_datetime
+from features.profile import fold
+from features.profiles import concatenate, empty
+from features.vector import FEATURES
+from serving.offer_table import BrandTerms, build_offer_table
+from serving.policy import Policy
+from serving.population import Population
+from serving.predictions import NAMES, Models, predict, predict_each
+from serving.score_files import write_offer_scores, write_scores
+from serving.score_offers import past_offers, score_offers
+from serving.scoring import COLUMNS, fallbacks, score
+
+NOW = parse("2026-01-05T10:00:00")
+DAY = MICROSECONDS_PER_DAY
+CATEGORIES = {"milk": "dairy", "cheese": "dairy", "tea": None}
+
+
+class Constant:
+    """Churn: the same for everyone."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def predict(self, features):
+        return np.full(len(features), self.value)
+
+
+@dataclass
+class Spends:
+    mean: np.ndarray
+    median: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+class ConstantSpend:
+    def predict(self, features):
+        return Spends(*(np.full(len(features), value) for value in (50.0, 40.0, 0.0, 90.0)))
+
+
+class AlwaysMilk:
+    def __init__(self):
+        self.prepared = 0
+
+    def rank(self, profiles, _as_of, limit):
+        return [(["milk", "cheese", "tea"][:limit], [0.5, 0.3, 0.1][:limit])] * len(profiles)
+
+    def target_codes(self, targets):
+        self.prepared += 1
+        return targets
+
+    def affinity(self, profiles, _as_of, targets):
+        return np.full((len(profiles), len(targets)), 0.25)
+
+
+class Evenings:
+    def predict(self, profiles, _as_of):
+        scores = np.full((len(profiles), 168), 0.5 / 167)
+        scores[:, 18] = 0.5
+        return scores
+
+
+def models(**changed):
+    every = {
+        "churn": Constant(0.4),
+        "lifetime_value": ConstantSpend(),
+        "favourite_product": AlwaysMilk(),
+        "send_time": Evenings(),
+        "versions": dict.fromkeys(NAMES, "3"),
+        "horizon_days": dict.fromkeys(NAMES, 30),
+        "trained_until": dict.fromkeys(NAMES, NOW),
+    }
+    return Models(**(every | changed))
+
+
+def event(number, kind=EventType.PURCHASE, **fields):
+    fields = {"occurred_at": NOW - DAY * number, **fields}
+    return Event(event_id=f"{number}-{kind}", type=kind, customer_id="anna", **fields)
+
+
+def profile(*events):
+    return to_batch("anna", fold(events, "UTC"), "UTC")
+
+
+WEEKLY = [event(7 * n, product_id="milk", amount=100_000, order_id=f"o{n}", channel="store") for n in range(1, 9)]
+
+
+def scored(profiles, chosen=None, **options):
+    return list(score(profiles, "default", NOW, chosen or models(), CATEGORIES, **options))
+
+
+def test_each_column_comes_from_its_model():
+    (row,) = scored(profile(*WEEKLY))
+
+    assert (row.churn_probability, row.churn_risk_band is not None) == (0.4, True)
+    assert (row.lifetime_value, row.lifetime_value_median) == (50.0, 40.0)
+    assert (row.lifetime_value_low, row.lifetime_value_high) == (0.0, 90.0)
+    assert (row.favourite_products, row.favourite_scores) == (["milk", "cheese", "tea"], [0.5, 0.3, 0.1])
+    assert row.favourite_categories == ["dairy"]
+    assert (row.best_send_hour, len(row.send_time_scores)) == (18, 168)
+    assert row.horizon_days == 30
+    assert row.model_versions == dict.fromkeys(NAMES, "3")
+
+
+def test_without_models_their_columns_are_empty_and_said_to_be():
+    (row,) = scored(profile(*WEEKLY), Models())
+
+    empty_columns = {name for name in COLUMNS if getattr(row, name) is None}
+    assert empty_columns == set(row.fallbacks)
+    assert row.horizon_days == 90
+    assert row.rfm_segment == "promising" or row.rfm_segment
+    assert row.expected_next_purchase_at is not None
+
+
+def test_money_at_risk_is_the_chance_of_churn_times_the_spend_at_the_pace_of_late():
+    (row,) = scored(profile(*WEEKLY))
+
+    decayed = sum(10.0 * 2 ** (-7 * n / 90) for n in range(1, 9))
+    assert row.money_at_risk == pytest.approx(0.4 * decayed * 30 / (90 / np.log(2)))
+
+
+def test_lifetime_values_are_given_for_the_champions_own_horizon_only():
+    (row,) = scored(profile(*WEEKLY))
+
+    assert (row.lifetime_value_30, row.lifetime_value_90, row.lifetime_value_365) == (50.0, None, None)
+    assert {"lifetime_value_90", "lifetime_value_365"} <= set(row.fallbacks)
+    assert "lifetime_value_30" not in row.fallbacks
+
+
+def test_a_champion_trained_on_what_came_later_is_used_with_a_warning():
+    notes = fallbacks(models(trained_until={"churn": NOW + 1}), NOW)
+
+    assert notes["churn_probability"] == "the champion was trained on what came after as_of"
+    assert "lifetime_value" not in notes
+
+
+def test_the_profile_gives_segment_replenishment_next_purchase_and_channel():
+    (row,) = scored(profile(*WEEKLY))
+
+    assert row.rfm_segment == "promising"
+    assert row.expected_next_purchase_at == NOW
+    assert row.replenishment[0][0] == "milk"
+    assert row.best_channel == "store"
+
+
+def test_a_customer_known_only_from_a_row_is_scored():
+    (row,) = scored(empty(["nobody"]))
+
+    assert (row.customer_id, row.rfm_segment, row.best_channel) == ("nobody", "no_purchase", None)
+    assert row.expected_next_purchase_at is None
+    assert row.churn_probability == 0.4
+
+
+def test_favourites_are_as_many_as_asked_for():
+    (row,) = scored(profile(*WEEKLY), favourites=1)
+
+    assert row.favourite_products == ["milk"]
+
+
+def test_one_customer_is_predicted_like_many():
+    offers = build_offer_table([Offer(offer_id="a")], [], BrandTerms(), Policy())
+    anna = profile(*WEEKLY)
+
+    one = predict(models(), anna, NOW, offers)
+    many = predict_each(models(), concatenate([anna, empty(["nobody"])]), NOW, offers)
+
+    assert one.churn_probability == many[0].churn_probability == 0.4
+    assert one.lifetime_value == many[1].lifetime_value == 50.0
+    assert one.affinity.tolist() == [0.25]
+    assert one.features.shape == (len(FEATURES),)
+
+
+def test_targets_are_made_ready_for_a_model_once():
+    offers = build_offer_table([Offer(offer_id="a")], [], BrandTerms(), Policy())
+    favourite = AlwaysMilk()
+
+    for _ in range(3):
+        predict(models(favourite_product=favourite), profile(*WEEKLY), NOW, offers)
+
+    assert favourite.prepared == 1
+
+
+def test_a_number_that_a_model_cannot_give_is_done_without():
+    offers = build_offer_table([], [], BrandTerms(), Policy())
+
+    assert predict(models(churn=Constant(np.nan)), profile(*WEEKLY), NOW, offers).churn_probability is None
+
+
+def test_the_file_reads_back_with_dictionaries_lists_and_times(tmp_path):
+    path = tmp_path / "s.parquet"
+    rows = scored(concatenate([profile(*WEEKLY), empty(["nobody"])]))
+
+    assert write_scores(path, [rows], NAMES, list(rows[0].fallbacks)) == 2
+
+    first, second = pyarrow.parquet.read_table(path).to_pylist()
+    assert list(first) == list(COLUMNS)
+    assert first["as_of"] == to_datetime(NOW)
+    assert first["model_versions"] == dict.fromkeys(NAMES, "3")
+    assert first["fallbacks"] == rows[0].fallbacks
+    assert set(first["replenishment"][0]) == {"product_id", "due_at"}
+    assert sum(first["send_time_scores"]) == pytest.approx(1.0)
+    assert second["replenishment"] == []
+
+
+def test_a_file_of_nobody_has_all_columns(tmp_path):
+    path = tmp_path / "s.parquet"
+
+    assert write_scores(path, [], [], []) == 0
+    assert pyarrow.parquet.read_schema(path).names == list(COLUMNS)
+
+
+def test_every_customer_is_scored_for_every_offer_also_for_those_that_only_the_past_names(tmp_path):
+    anna = profile(*WEEKLY, event(2, EventType.OFFER_ACCEPTED, offer_id="gone"))
+    population = Population(concatenate([anna, empty(["nobody"])]), {}, {})
+    catalogue = [
+        Offer(offer_id="now", kind=OfferKind.DISCOUNT_PERCENT, value=5.0),
+        Offer(offer_id="over", valid_to=NOW),
+    ]
+    past = past_offers(population.profiles, catalogue)
+    offers = build_offer_table((*catalogue, *past), [], BrandTerms(), Policy())
+    path = tmp_path / "s.offers.parquet"
+
+    batches = score_offers(population, "default", NOW, models(), offers, {one.offer_id for one in past}, Policy())
+    assert write_offer_scores(path, batches) == 6
+
+    rows = {(row["customer_id"], row["offer_id"]): row for row in pyarrow.parquet.read_table(path).to_pylist()}
+    assert rows["anna", "now"]["eligible"] is True
+    assert rows["anna", "over"]["reasons"][0] == "expired"
+    assert rows["nobody", "gone"]["reasons"][0] == "not_in_catalogue"
+    assert all(row["uplift"] is None and "uplift_not_learned" in row["reasons"] for row in rows.values())
+    assert all(0 < row["accept_probability"] < 1 for row in rows.values())
