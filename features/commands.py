@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from features.errors import FieldError
-from features.event_files import IngestReport, ingest_events, reading_of
-from features.event_files import Progress as Telling
 from features.events import DEFAULT_BRAND
+from features.ingest_report import IngestReport
+from features.ingest_report import Progress as Telling
 from features.instant import Instant
 from features.settings import read_settings
-from features.source_files import Reading, Source
+from features.source_files import Reading, Source, reading_of
 from features.store import Store, open_store
 
 ingest = typer.Typer(
@@ -57,6 +57,8 @@ def events(
     """Take in events: purchases, views, messages and whatever else happened."""
 
     def take(store: Store, reading: Reading, progress: Telling) -> IngestReport:
+        from features.event_files import ingest_events
+
         return ingest_events(
             store,
             files,

@@ -16,7 +16,7 @@ from features.customer_intake import take_customers
 from features.entities import Customer, Offer, Product
 from features.entity_border import offer_rows, parse_customer, parse_offer, parse_product
 from features.errors import FieldError
-from features.event_files import IngestReport, Progress
+from features.ingest_report import IngestReport, Progress
 from features.instant import Instant
 from features.lake import DuckDB, open_duckdb, workbench
 from features.quarantine import write_quarantine
