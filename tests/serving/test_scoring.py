@@ -147,7 +147,7 @@ def test_the_profile_gives_segment_replenishment_next_purchase_and_channel():
     (row,) = scored(profile(*WEEKLY))
 
     assert row.rfm_segment == "promising"
-    assert row.expected_next_purchase_at == NOW
+    assert row.expected_next_purchase_at == NOW + 7 * DAY
     assert row.replenishment[0][0] == "milk"
     assert row.best_channel == "store"
 
