@@ -3,24 +3,37 @@
 import gc
 import logging
 import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
+from sqlalchemy import Connection
+
+from features.event_log import AppendResult, append
+from features.events import Event
+from features.instant import Instant
 from features.settings import Settings
 from features.store import Store, open_store
 from serving.clock import Clock
 from serving.customer_reader import CustomerReader
+from serving.decision_log import Entry, Kept, record
 from serving.errors import ServiceError, UnavailableError
 from serving.front import Handler
 from serving.loading import Loader
 from serving.metrics import Metrics
-from serving.writer import Writer, is_of_store
+from serving.writer import Write, Writer, is_of_store
 
 THREAD_SWITCH_SECONDS = 0.001
 """How long the writer may wait for a request's computation to let it run; Python's default of 5 ms shows at p99."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    events: Sequence[Event]
+    received_at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,10 @@ class Application:
     writer: Writer
     loader: Loader
     metrics: Metrics
+    record: Write[Entry, Kept]
+    append: Write[EventBatch, AppendResult]
+    exposed: set[tuple[str, str]] = field(default_factory=set)
+    """(brand, event id) of exposures known to be logged, so that they need not be looked up for every decision."""
 
     def close(self) -> None:
         self.loader.close()
@@ -54,7 +71,20 @@ def open_application(settings: Settings, clock: Clock) -> Application:
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the worker: the collector need not walk it again and again
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
-    return Application(store, clock, CustomerReader(store), Writer(store), loader, Metrics())
+    return Application(
+        store=store,
+        clock=clock,
+        reader=CustomerReader(store),
+        writer=Writer(store),
+        loader=loader,
+        metrics=Metrics(),
+        record=partial(record, lake=store.lake),
+        append=partial(_append, lake=store.lake),
+    )
+
+
+def _append(connection: Connection, batches: Sequence[EventBatch], *, lake: Path) -> list[AppendResult]:
+    return [append(connection, batch.events, batch.received_at, lake=lake) for batch in batches]
 
 
 def handlers_of(application: Application, calls: dict[str, Call]) -> dict[str, Handler]:

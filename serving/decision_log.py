@@ -5,10 +5,14 @@ Written in the transaction that makes the reservations, so an answer that was gi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
 
+from experiments import experiment_store
+from experiments.exposure import Exposure
+from features.event_log import append
 from features.events import NO_OFFER
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.schema import decisions
@@ -32,6 +36,7 @@ class Entry:
     policy_version: str
     currency: str | None = None
     assigned: Assigned = ()
+    exposures: Sequence[Exposure] = ()
     idempotency_key: str | None = None
 
     def answer(self, decision: Decision, *, is_kept: bool = True) -> bytes:
@@ -76,8 +81,8 @@ class FoundDecision:
     logged: LoggedDecision
 
 
-def record(connection: Connection, entries: Sequence[Entry]) -> list[Kept]:
-    """Keep decisions with their reservations: of each what can be had, or the answer that its key was given before.
+def record(connection: Connection, entries: Sequence[Entry], *, lake: Path) -> list[Kept]:
+    """Keep decisions with their reservations and exposures: of each what can be had, or what its key was given before.
 
     Raises
     ------
@@ -87,6 +92,7 @@ def record(connection: Connection, entries: Sequence[Entry]) -> list[Kept]:
     answered = _answers_by_key(connection, entries)
     fresh = _first_of_each_key(entries, answered)
     kept = dict(zip(fresh, _record_fresh(connection, [entries[index] for index in fresh]), strict=True))
+    _expose(connection, [entries[index] for index in fresh], lake)
     for index, one in kept.items():
         _note(answered, entries[index], one.answer)
     return [kept.get(index) or _again(entry, answered) for index, entry in enumerate(entries)]
@@ -164,6 +170,14 @@ def _record_fresh(connection: Connection, entries: Sequence[Entry]) -> list[Kept
     kept = [_kept(entry, refused.get(entry.decision.decision_id)) for entry in entries]
     connection.execute(insert(decisions), [_row(entry, one) for entry, one in zip(entries, kept, strict=True)])
     return kept
+
+
+def _expose(connection: Connection, entries: Sequence[Entry], lake: Path) -> None:
+    """Log who was now treated by a variant, once for each experiment."""
+    exposures = [exposure for entry in entries for exposure in entry.exposures]
+    if exposures:
+        events = experiment_store.expose(connection, exposures)
+        append(connection, events, exposures[0].exposed_at, lake=lake)
 
 
 def _reservations(entry: Entry) -> list[Reservation]:

@@ -38,19 +38,19 @@ class Calls(Protocol):
 
 class Front:
     def __init__(self, behind: AsgiApp, started: Callable[[], Calls]) -> None:
-        self._behind = behind
+        self.behind = behind
         self._started = started
         self._calls: Calls | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            return await self._behind(scope, receive, self._noticing_start(send))
+            return await self.behind(scope, receive, self._noticing_start(send))
         calls = self._calls
         if scope["type"] != "http" or calls is None:
-            return await self._behind(scope, receive, send)
+            return await self.behind(scope, receive, send)
         handler = calls.handlers.get(scope["path"])
         if handler is None:
-            return await self._behind(scope, receive, ErrorsRewritten(send, scope["method"]))
+            return await self.behind(scope, receive, ErrorsRewritten(send, scope["method"]))
         began = perf_counter()
         status, headers, body = await self._answer(handler, scope, receive)
         await send_whole(send, status, headers, body)

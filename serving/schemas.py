@@ -166,8 +166,8 @@ def decoded(decoder: "msgspec.json.Decoder[Request]", body: bytes) -> Request:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `")
-        field = where.removeprefix("$").removeprefix(".").removesuffix("`") or _missing_field(what)
-        raise BadRequestError(f"{field}: {what}" if field else what, field=field) from None
+        field = ".".join(filter(None, (where.removeprefix("$").removesuffix("`").lstrip("."), _missing_field(what))))
+        raise BadRequestError(f"{field}: {what}" if field else what, field=field or None) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequestError(f"the body is no JSON object: {error}", code="invalid_json") from None
 

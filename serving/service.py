@@ -51,7 +51,7 @@ CALLS: dict[str, Call] = {
 }
 
 
-@bentoml.service(service_class=FrontedService, name="lagniappe", traffic={"timeout": 30})
+@bentoml.service(service_class=FrontedService, name="lagniappe", traffic={"timeout": 10})
 class Lagniappe:
     """The one offer worth making to each customer at request time, or none, and why."""
 

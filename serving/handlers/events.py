@@ -2,30 +2,21 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from features.event_log import AppendResult, append
-from sqlalchemy import Connection
 
 from features.errors import FieldError
 from features.event_border import parse_event
 from features.events import DEFAULT_BRAND, Event
 from features.instant import Instant
-from serving.application import Application
+from serving.application import Application, EventBatch
 from serving.schemas import EventsAnswer, EventsRequest, RejectedEvent, decoded
 
 SOURCE = "api"
 _PARSED_AT_ONCE = 50
 """More events than that would hold up the decisions that wait meanwhile."""
 _DECODER = msgspec.json.Decoder(EventsRequest)
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    events: Sequence[Event]
-    received_at: Instant
 
 
 async def events(application: Application, body: bytes) -> bytes:
@@ -38,14 +29,10 @@ async def events(application: Application, body: bytes) -> bytes:
         good, bad = await asyncio.to_thread(_parsed, asked.events, brand, received_at)
     answer = EventsAnswer(accepted=0, duplicates=0, rejected=bad)
     if good:
-        result = await application.writer.submit(append_batches, _Batch(good, received_at))
+        result = await application.writer.submit(application.append, EventBatch(good, received_at))
         conflicts = [RejectedEvent(*rejected) for rejected in result.rejected]
         answer = EventsAnswer(accepted=result.accepted, duplicates=result.duplicates, rejected=[*bad, *conflicts])
     return msgspec.json.encode(answer)
-
-
-def append_batches(connection: Connection, batches: Sequence[_Batch]) -> list[AppendResult]:
-    return [append(connection, batch.events, batch.received_at) for batch in batches]
 
 
 def _parsed(rows: Sequence[Any], brand: str, received_at: Instant) -> tuple[list[Event], list[RejectedEvent]]:

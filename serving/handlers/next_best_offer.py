@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import msgspec
 
+from experiments.exposure import Exposure
 from features.events import DEFAULT_BRAND
 from features.instant import Instant
 from features.money import to_money
 from serving.application import Application
 from serving.decide import BasketLine, CustomerState, Decision, DecisionRequest, Predictions, decide
-from serving.decision_log import Entry, record
+from serving.decision_log import Entry
 from serving.eligibility import Refusal
 from serving.errors import BadRequestError
 from serving.experiment_facts import facts_of
@@ -20,6 +21,7 @@ from serving.past import customer_as_of, is_ahead
 from serving.predictions import Models, horizon_days, predict
 from serving.schemas import NextBestOfferRequest, decoded, parsed_instant
 
+MOST_EXPOSURES_KNOWN = 1_000_000
 _DECODER = msgspec.json.Decoder(NextBestOfferRequest)
 
 
@@ -35,9 +37,9 @@ async def next_best_offer(application: Application, body: bytes) -> bytes:
     if is_ahead(customer.profile, now):
         customer = await customer_as_of(application.store, request.brand, request.customer_id, customer, now)
     entry = _decided(application, request, customer, asked.idempotency_key)
-    kept = await application.writer.submit(record, entry)
+    kept = await application.writer.submit(application.record, entry)
     if kept.decision is not None:
-        _count(application, entry, kept.decision)
+        _follow_up(application, entry, kept.decision)
     return kept.answer
 
 
@@ -105,6 +107,7 @@ def _decided(
         policy_version=policy.version,
         currency=brand.offers.terms.currency,
         assigned=assigned,
+        exposures=() if is_blocked else _exposures(application, request, assigned, decision),
         # A block goes before everything, also before the answer that the key was given earlier.
         idempotency_key=None if is_blocked else idempotency_key,
     )
@@ -126,7 +129,29 @@ def _predictions(models: Models, request: DecisionRequest, customer: CustomerSta
     return Predictions(horizon_days=horizon_days(models), model_versions=models.versions, fallbacks=models.missing)
 
 
-def _count(application: Application, entry: Entry, kept: Decision) -> None:
+def _exposures(
+    application: Application, request: DecisionRequest, assigned: Assigned, decision: Decision
+) -> list[Exposure]:
+    """The variants by which the customer is treated here for the first time, as far as this worker knows."""
+    all_of_them = (
+        Exposure(
+            experiment=experiment.name,
+            variant=variant.name,
+            unit_id=request.customer_id,
+            exposed_at=request.decided_at,
+            brand=request.brand,
+            decision_id=request.decision_id,
+            channel=decision.channel,
+        )
+        for experiment, variant in assigned
+    )
+    return [one for one in all_of_them if (one.brand, one.event_id) not in application.exposed]
+
+
+def _follow_up(application: Application, entry: Entry, kept: Decision) -> None:
     application.metrics.decision(kept.no_offer_reason, kept.excluded, kept.fallback)
     if len(kept.offers) < len(entry.decision.offers):
         application.loader.look_now()  # an offer has run out: those who ask next should be told of another
+    if len(application.exposed) > MOST_EXPOSURES_KNOWN:
+        application.exposed.clear()
+    application.exposed.update((one.brand, one.event_id) for one in entry.exposures)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
+from copy import copy
 from typing import Any
 
 import httpx
@@ -10,6 +11,10 @@ import prometheus_client
 import pytest
 
 Message = MutableMapping[str, Any]
+
+
+def _http(app: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://test")
 
 
 class Client:
@@ -27,9 +32,13 @@ class Client:
         )
         message = self._turn("lifespan.startup")
         assert message["type"] == "lifespan.startup.complete", message
-        self._http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://test"
-        )
+        self._http = _http(app)
+
+    def behind(self) -> "Client":
+        """The same service without the front, for as long as this client lives."""
+        client = copy(self)
+        client._http = _http(self._app.behind)
+        return client
 
     def ask(self, method: str, path: str, **content: Any) -> httpx.Response:
         return self._run(self._http.request(method, path, **content))
