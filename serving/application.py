@@ -15,13 +15,13 @@ from features.events import Event
 from features.instant import Instant
 from features.settings import Settings
 from features.store import Store, open_store
-from serving.clock import Clock
 from serving.customer_reader import CustomerReader
 from serving.decision_log import Entry, Kept, record
 from serving.errors import ServiceError, UnavailableError
 from serving.front import Handler
 from serving.loading import Loader
 from serving.metrics import Metrics
+from serving.surroundings import Clock
 from serving.writer import Write, Writer, is_of_store
 
 THREAD_SWITCH_SECONDS = 0.001
@@ -38,6 +38,8 @@ class EventBatch:
 
 @dataclass(frozen=True, slots=True)
 class Application:
+    brand: str
+    """Of requests that name none."""
     store: Store
     clock: Clock
     reader: CustomerReader
@@ -58,7 +60,7 @@ class Application:
 Call = Callable[[Application, bytes], Awaitable[bytes]]
 
 
-def open_application(settings: Settings, clock: Clock) -> Application:
+def open_application(settings: Settings, clock: Clock, brand: str) -> Application:
     """
     Raises
     ------
@@ -72,6 +74,7 @@ def open_application(settings: Settings, clock: Clock) -> Application:
     gc.freeze()  # what was loaded lives as long as the worker: the collector need not walk it again and again
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     return Application(
+        brand=brand,
         store=store,
         clock=clock,
         reader=CustomerReader(store),

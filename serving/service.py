@@ -11,9 +11,9 @@ import bentoml
 import msgspec
 from starlette.responses import Response
 
+from features.events import DEFAULT_BRAND
 from features.settings import read_settings
 from serving.application import Call, handlers_of, open_application
-from serving.clock import clock_at
 from serving.declared import endpoint
 from serving.errors import ServiceError
 from serving.handlers.assign import assign
@@ -35,9 +35,7 @@ from serving.schemas import (
     ScoreRequest,
     UpsertAnswer,
 )
-
-CLOCK = "LAGNIAPPE_CLOCK"
-"""Environment variable: the instant at which the service's clock stands, for demonstrations and replays."""
+from serving.surroundings import BRAND_VARIABLE, CLOCK_VARIABLE, clock_at
 
 CALLS: dict[str, Call] = {
     "/next_best_offer": next_best_offer,
@@ -56,7 +54,8 @@ class Lagniappe:
     """The one offer worth making to each customer at request time, or none, and why."""
 
     def __init__(self) -> None:
-        self._application = open_application(read_settings(), clock_at(os.environ.get(CLOCK)))
+        clock = clock_at(os.environ.get(CLOCK_VARIABLE))
+        self._application = open_application(read_settings(), clock, os.environ.get(BRAND_VARIABLE) or DEFAULT_BRAND)
         self.handlers = handlers_of(self._application, CALLS)
         self.observe = self._application.metrics.request
 

@@ -23,7 +23,7 @@ Report = Callable[[str, int, int], None]
 """Takes what is being done, how much of it is done, and of how much."""
 
 
-def _instant(text: str) -> Instant:
+def as_instant(text: str) -> Instant:
     try:
         return parse(text)
     except ValueError as error:
@@ -31,7 +31,7 @@ def _instant(text: str) -> Instant:
 
 
 AsOf = Annotated[
-    int, typer.Option("--as-of", parser=_instant, metavar="T", help="Nothing that happened at or after T is read.")
+    int, typer.Option("--as-of", parser=as_instant, metavar="T", help="Nothing that happened at or after T is read.")
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The Parquet file to write.")]
 

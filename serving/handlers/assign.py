@@ -2,7 +2,6 @@
 
 import msgspec
 
-from features.events import DEFAULT_BRAND
 from serving.application import Application
 from serving.errors import NotFoundError
 from serving.experiment_facts import facts_of
@@ -13,7 +12,7 @@ _DECODER = msgspec.json.Decoder(AssignRequest)
 
 async def assign(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, body)
-    brand, now = asked.brand or DEFAULT_BRAND, application.clock()
+    brand, now = asked.brand or application.brand, application.clock()
     state = application.loader.state(brand)
     if all(one.name != asked.experiment for one in state.experiments):
         raise NotFoundError(f"no experiment {asked.experiment!r} is running", field="experiment")

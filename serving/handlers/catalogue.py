@@ -14,7 +14,6 @@ from features.catalogue import upsert_customers, upsert_offers, upsert_products
 from features.entities import Offer
 from features.entity_border import parse_customer, parse_offer, parse_product, parse_rows
 from features.errors import FieldError
-from features.events import DEFAULT_BRAND
 from features.instant import Instant
 from features.store import Store
 from serving.application import Application
@@ -34,21 +33,21 @@ class _Upload:
 
 async def products(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, renamed(body, "products"))
-    brand = asked.brand or DEFAULT_BRAND
+    brand = asked.brand or application.brand
     parsed = parse_rows(asked.rows, lambda row: parse_product(row, brand=brand))
     return await _upserted(application, upsert_products, "product_id", *parsed)
 
 
 async def customers(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, renamed(body, "customers"))
-    brand = asked.brand or DEFAULT_BRAND
+    brand = asked.brand or application.brand
     parsed = parse_rows(asked.rows, lambda row: parse_customer(row, brand=brand))
     return await _upserted(application, upsert_customers, "customer_id", *parsed)
 
 
 async def offers(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, renamed(body, "offers"))
-    parsed = await asyncio.to_thread(_parsed_offers, application.store, asked.rows, asked.brand or DEFAULT_BRAND)
+    parsed = await asyncio.to_thread(_parsed_offers, application.store, asked.rows, asked.brand or application.brand)
     return await _upserted(application, upsert_offers, "offer_id", *parsed)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from features.events import DEFAULT_BRAND
 from features.instant import Instant, to_iso
 from features.money import from_money
 from features.profiles import Profiles
@@ -27,7 +26,7 @@ _DECODER = msgspec.json.Decoder(CustomerRequest)
 
 async def customer(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, body)
-    brand, now = asked.brand or DEFAULT_BRAND, application.clock()
+    brand, now = asked.brand or application.brand, application.clock()
     person = known_person(application.reader, brand, asked.customer_id, asked.identifiers)
     known = application.reader.read(brand, person, now)
     if is_ahead(known.profile, now):

@@ -8,7 +8,7 @@ import msgspec
 
 from features.errors import FieldError
 from features.event_border import parse_event
-from features.events import DEFAULT_BRAND, Event
+from features.events import Event
 from features.instant import Instant
 from serving.application import Application, EventBatch
 from serving.schemas import EventsAnswer, EventsRequest, RejectedEvent, decoded
@@ -22,7 +22,7 @@ _DECODER = msgspec.json.Decoder(EventsRequest)
 async def events(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, body)
     received_at = application.clock()
-    brand = asked.brand or DEFAULT_BRAND
+    brand = asked.brand or application.brand
     if len(asked.events) <= _PARSED_AT_ONCE:
         good, bad = _parsed(asked.events, brand, received_at)
     else:

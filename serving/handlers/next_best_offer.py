@@ -6,7 +6,6 @@ from dataclasses import replace
 import msgspec
 
 from experiments.exposure import Exposure
-from features.events import DEFAULT_BRAND
 from features.instant import Instant
 from features.money import to_money
 from serving.application import Application
@@ -60,7 +59,7 @@ async def _without_trace(application: Application, asked: NextBestOfferRequest) 
 def _request(
     application: Application, asked: NextBestOfferRequest, decided_at: Instant, decision_id: str
 ) -> DecisionRequest:
-    brand = asked.brand or DEFAULT_BRAND
+    brand = asked.brand or application.brand
     named = [asked.channel] if asked.channel else []
     return DecisionRequest(
         customer_id=known_person(application.reader, brand, asked.customer_id, asked.identifiers),

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from features.events import DEFAULT_BRAND
 from features.instant import Instant, to_iso
 from features.packing import unpack
 from features.profile_store import read_profiles
@@ -25,7 +24,7 @@ _DECODER = msgspec.json.Decoder(ScoreRequest)
 
 async def score(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, body)
-    brand = asked.brand or DEFAULT_BRAND
+    brand = asked.brand or application.brand
     people = [application.reader.resolve(brand, customer_id, {}) for customer_id in asked.customer_ids]
     state, now = application.loader.state(brand), application.clock()
     scores = await asyncio.to_thread(_scored, application.store, state, brand, people, now)

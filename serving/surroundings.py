@@ -1,4 +1,4 @@
-"""What time it is for the service; nobody else there asks."""
+"""What the service is told by its environment: its clock, and the brand of requests that name none."""
 
 import time
 from collections.abc import Callable
@@ -7,6 +7,10 @@ from features import instant
 from features.errors import FieldError
 from features.instant import Instant
 
+CLOCK_VARIABLE = "LAGNIAPPE_CLOCK"
+"""Names the instant at which the service's clock stands, for demonstrations and replays."""
+BRAND_VARIABLE = "LAGNIAPPE_BRAND"
+"""Names the brand of requests that name none."""
 Clock = Callable[[], Instant]
 
 
