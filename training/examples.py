@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 def write_examples(store: Store, brand: str, as_of: Instant, horizon_days: int | None, out: Path) -> int:
     """How many rows were written: one a customer and cutoff, those at ``as_of`` itself without labels.
 
-    Columns: ``customer_id, as_of, horizon_days``, the features (missing is null), and the labels ``orders, spend,
-    churned, next_basket`` of [as_of, as_of + horizon), null where that window was not over at ``as_of``.
+    Columns: ``customer_id, as_of, horizon_days``, the features (missing is null), and the labels ``label_orders,
+    label_spend, label_churned, label_next_basket`` of [as_of, as_of + horizon), null where that window was not over at
+    ``as_of``.
 
     Raises
     ------
@@ -71,10 +72,10 @@ def _horizon_and_cutoffs(past: "History", horizon_days: int | None) -> tuple[int
 
 def _labelled(snapshot: "Snapshot") -> "pyarrow.Table":
     labels = {
-        "orders": snapshot.orders,
-        "spend": snapshot.spend,
-        "churned": snapshot.orders == 0,
-        "next_basket": snapshot.next_basket,
+        "label_orders": snapshot.orders,
+        "label_spend": snapshot.spend,
+        "label_churned": snapshot.orders == 0,
+        "label_next_basket": snapshot.next_basket,
     }
     return _table(snapshot.profiles, snapshot.as_of, snapshot.horizon_days, labels)
 
@@ -111,9 +112,9 @@ def _schema() -> "pyarrow.Schema":
             ("as_of", pyarrow.timestamp("us", tz="UTC")),
             ("horizon_days", pyarrow.int64()),
             *((name, pyarrow.float64()) for name in FEATURES),
-            ("orders", pyarrow.int64()),
-            ("spend", pyarrow.float64()),
-            ("churned", pyarrow.bool_()),
-            ("next_basket", pyarrow.list_(pyarrow.string())),
+            ("label_orders", pyarrow.int64()),
+            ("label_spend", pyarrow.float64()),
+            ("label_churned", pyarrow.bool_()),
+            ("label_next_basket", pyarrow.list_(pyarrow.string())),
         ]
     )

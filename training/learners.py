@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.errors import TrainingError
-from training.tuning import SearchSpace
+from training.search_space import SearchSpace
 
 if TYPE_CHECKING:
     from features.history import Snapshot

@@ -1,12 +1,13 @@
 """Search for parameters by Optuna over time-ordered folds, kept in the workspace so that a killed search goes on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.instant import MICROSECONDS_PER_DAY
 from training.errors import NotEnoughData
+from training.search_space import Range, SearchSpace
 
 if TYPE_CHECKING:
     import optuna
@@ -20,16 +21,6 @@ DATABASE_FILE = "optuna.db"
 _LARGEST_FOLDS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Values from ``low`` to ``high``; whole numbers if both are."""
-
-    low: float | int
-    high: float | int
-    is_log: bool = False
-
-
-SearchSpace = Mapping[str, Range]
 Loss = Callable[[Parameters, Fold], float]
 
 

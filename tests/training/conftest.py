@@ -1,13 +1,17 @@
 """Versions without their models, enough for everything that moves aliases; MLflow databases that are quick to make."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from features.store import Store
+from features.event_log import append
+from features.events import Event, EventType
+from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_HOUR, parse
+from features.money import to_money
+from features.store import Store, open_store
 from features.vector import FINGERPRINT
 from training import tracking
 from training.held_out import HeldOut, save_held_out
@@ -15,6 +19,7 @@ from training.model_files import version_path
 from training.registry import CHALLENGER, CHAMPION, Deployment, current, deploy
 from training.version_record import HELD_OUT_FOLDER, DataWindow, VersionRecord, write_record
 
+START = parse("2017-06-05")
 NOW = 1_511_136_000_000_000
 MakeVersion = Callable[..., Deployment]
 
@@ -32,6 +37,50 @@ def tracker(sqlite_store: Store, empty_mlflow_database: Path) -> tracking.Tracke
     """MLflow in the workspace of ``sqlite_store``."""
     shutil.copy(empty_mlflow_database, sqlite_store.workspace / "mlflow.db")
     return tracking.connect(sqlite_store.workspace, "default")
+
+
+DAYS = 100
+CUSTOMERS = 150
+
+
+def shopping(seed: int = 1) -> list[Event]:
+    """Weekly shoppers with favourites and an hour of their own; a third of them stop coming one day."""
+    generator = np.random.default_rng(seed)
+    events: list[Event] = []
+    for customer in range(CUSTOMERS):
+        stops = generator.integers(20, DAYS) if customer % 3 == 0 else DAYS
+        day = generator.integers(0, 7)
+        favourites = generator.choice(20, size=4, replace=False)
+        while day < stops:
+            at = START + int(day) * MICROSECONDS_PER_DAY + int(customer % 24) * MICROSECONDS_PER_HOUR
+            for product in generator.choice(favourites, size=2, replace=False):
+                amount = to_money(round(float(generator.uniform(1, 1 + customer)), 2))
+                events.append(Event(event_id=f"{customer}-{day}-{product}", type=EventType.PURCHASE, occurred_at=at,
+                                    customer_id=f"c{customer}", product_id=f"p{product}", quantity=1.0, amount=amount,
+                                    currency="EUR", order_id=f"{customer}-{day}"))  # fmt: skip
+            day += generator.integers(4, 10)
+    return events
+
+
+@pytest.fixture(scope="session")
+def shop_workspace(tmp_path_factory: pytest.TempPathFactory, empty_mlflow_database: Path) -> Path:
+    """A workspace with a history of shopping and nothing trained."""
+    workspace = tmp_path_factory.mktemp("shop") / "workspace"
+    store = open_store(workspace)
+    with store.writing() as connection:
+        append(connection, shopping(), START + DAYS * MICROSECONDS_PER_DAY, lake=store.lake)
+    store.close()
+    shutil.copy(empty_mlflow_database, workspace / "mlflow.db")
+    return workspace
+
+
+@pytest.fixture
+def shop(shop_workspace: Path, tmp_path: Path) -> Iterator[Store]:
+    """A store of one's own with that history."""
+    shutil.copytree(shop_workspace, tmp_path / "shop")
+    store = open_store(tmp_path / "shop")
+    yield store
+    store.close()
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 
 from features.instant import MICROSECONDS_PER_DAY
 from training.errors import NotEnoughData
-from training.tuning import Fold, Parameters, Range, Tuned, time_ordered_folds, tune
+from training.search_space import Range
+from training.tuning import Fold, Parameters, Tuned, time_ordered_folds, tune
 
 if TYPE_CHECKING:
     from features.history import Snapshot
