@@ -26,6 +26,7 @@ class ReadLog:
 def opened_log(store: Store, brand: str, as_of: Instant | None) -> Iterator[ReadLog]:
     """The log before ``as_of``, by default just after the last event; an empty log ends at 0."""
     import ibis
+
     from features.event_log import log_table
 
     connection = ibis.duckdb.connect()
