@@ -185,6 +185,15 @@ class Card:
     purchased: str
     again: Call
     changes: list[Change]
+    usual: "Usual | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """How long answers take where nobody has to be put back to the clock, the logging of decisions included."""
+
+    households: int
+    median_milliseconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from features.instant import HOURS_PER_WEEK
 from features.vector import FEATURES
 from training.demo.findings import Comparison, FavouriteHits, Interval, RiskBand
-from training.demo.lists import most_popular, own_most_frequent
 from training.metrics import (
     Metric,
     absolute_error,
@@ -76,8 +75,9 @@ def compare_models(predicted: Predictions, snapshot: "Snapshot") -> list[Compari
 
 def favourite_hits(predicted: Predictions, snapshot: "Snapshot") -> FavouriteHits:
     """Households that bought anything in the window."""
-    popular = most_popular(snapshot.profiles, snapshot.as_of, LIST_LENGTH)
-    own = own_most_frequent(snapshot.profiles, snapshot.as_of, LIST_LENGTH)
+    from training.models.favourite_product_evaluation import everyones, personal_frequency
+
+    own, popular = personal_frequency(snapshot), everyones(snapshot)
     lists = (predicted.favourites, own, [popular] * len(own))
     shares = [_per_household(personal_hit, ranked, snapshot.next_basket) for ranked in lists]
     buyers = int(np.isfinite(shares[0]).sum())
@@ -130,7 +130,9 @@ def _spend_value(predicted: Predictions, snapshot: "Snapshot") -> list[Compariso
 
 
 def _favourites(predicted: Predictions, snapshot: "Snapshot") -> list[Comparison]:
-    own = own_most_frequent(snapshot.profiles, snapshot.as_of, LIST_LENGTH)
+    from training.models.favourite_product_evaluation import personal_frequency
+
+    own = personal_frequency(snapshot)
     metrics = (("recall@10", recall), ("NDCG@10", normalised_discounted_gain))
     return [
         _averaged(

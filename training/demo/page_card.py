@@ -1,11 +1,9 @@
 """The page's first part: one household, its offer, and what a purchase changed."""
 
-from typing import Any
-
 from training.demo.figures import heat_strip
 from training.demo.findings import Card, Findings, Rejected, Standing
 from training.demo.markup import cell, definitions, escape, figure, section, table
-from training.demo.wording import day, hour_of_week, interval, money, rhythm, words
+from training.demo.wording import day, hour_of_week, interval, money, rhythm, time_taken, when, words
 
 
 def card_section(findings: Findings) -> str:
@@ -46,7 +44,7 @@ def _offer(card: Card) -> str:
     facts = [
         ("Offer", offer["offer_id"]),
         ("Why", ", ".join(words(reason) for reason in offer["reasons"])),
-        ("When", when(answer)),
+        ("When", when(answer, card.standing.timezone)),
         ("Valid until", day(offer["valid_until"])),
         ("Worth", f"{money(offer['expected_value'])} expected margin, after what it costs"),
         ("Taken up", f"{offer['accept_probability']:.1%} (a prior: nothing has been learned of responses yet)"),
@@ -57,11 +55,6 @@ def _offer(card: Card) -> str:
     )
     took = f"<p class='quiet'>answered in {card.first.milliseconds:.1f} ms, HTTP included</p>"
     return f"<div class='sheet offer'><h3>Chosen for it</h3>{spoken}{definitions(facts)}{took}</div>"
-
-
-def when(answer: dict[str, Any]) -> str:
-    channel = answer["channel"] or "any channel"
-    return f"{channel}, {day(answer['send_at'])}" if answer["send_at"] else f"now, on {channel}"
 
 
 def _hours(standing: Standing) -> str:
@@ -105,4 +98,7 @@ def _purchase(card: Card) -> str:
         f"durable) and the service was asked again ({card.again.milliseconds:.1f} ms)."
     )
     headings = [("What", ""), ("Before", "n"), ("After", "n")]
-    return f"<h3>A purchase changes the answer</h3><p>{escape(told)}</p>{table(headings, rows)}"
+    return (
+        f"<h3>A purchase, and the answer after it</h3><p>{escape(told)}</p>{table(headings, rows)}"
+        f"<p class='note'>{escape(time_taken(card))}</p>"
+    )

@@ -1,10 +1,13 @@
 """How the demo says numbers and times, on the terminal and on the page alike."""
 
 from collections.abc import Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from features.instant import Instant, to_datetime
+from features.entities import Offer
+from features.instant import parse, to_datetime
 from training.demo.figures import DAYS
-from training.demo.findings import Comparison, Power, Standing, Trial
+from training.demo.findings import Card, Comparison, Power, Standing, Trial
 
 
 def day(iso: str | None) -> str:
@@ -14,8 +17,27 @@ def day(iso: str | None) -> str:
     """
     if iso is None:
         return "unknown"
-    moment = to_datetime(_instant(iso))
+    moment = to_datetime(parse(iso))
     return f"{moment.day} {moment:%b %Y}"
+
+
+def moment(iso: str, timezone: str) -> str:
+    """
+    >>> moment("2017-11-23T18:00:00Z", "America/New_York")
+    'Thu 23 Nov 2017, 13:00 local time'
+    """
+    local = to_datetime(parse(iso)).astimezone(ZoneInfo(timezone))
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M} local time"
+
+
+def when(answer: dict[str, Any], timezone: str) -> str:
+    """How and when an answer is to reach the customer."""
+    channel = answer["channel"] or "any channel"
+    return f"{channel}, {moment(answer['send_at'], timezone)}" if answer["send_at"] else f"{channel}, at once"
+
+
+def title(offer: Offer) -> str:
+    return (offer.words or {}).get("en") or offer.name or offer.offer_id
 
 
 def hour_of_week(hour: int) -> str:
@@ -57,8 +79,28 @@ def rhythm(standing: Standing) -> str:
 
 
 def interval(standing: Standing) -> str:
-    low, high = money(standing.lifetime_value_low), money(standing.lifetime_value_high)
-    return f"{money(standing.lifetime_value)} (80 % interval {low} to {high})"
+    return _interval(standing.lifetime_value, standing.lifetime_value_low, standing.lifetime_value_high)
+
+
+def interval_of(row: dict[str, Any]) -> str:
+    """Of a row of ``/score``."""
+    return _interval(row["lifetime_value"], row["lifetime_value_low"], row["lifetime_value_high"])
+
+
+def _interval(mean: float, low: float, high: float) -> str:
+    return f"{money(mean)} (80 % interval {money(low)} to {money(high)})"
+
+
+def time_taken(card: Card) -> str:
+    told = (
+        "This household's events go on after the clock, so each answer first put its profile back to "
+        "the clock from the "
+        "log; that is most of those milliseconds and does not happen in service, where the clock is the present."
+    )
+    if card.usual is None:
+        return told
+    usual = f"{card.usual.median_milliseconds:.1f} ms in the median, its logging on disk included"
+    return f"{told} For {card.usual.households} households without later events an answer took {usual}."
 
 
 def enough(trials: Sequence[Trial], effect: float) -> str:
@@ -77,9 +119,3 @@ def needed(power: Power) -> str:
     parts = [f"{count:,} for {effect}" for effect, count in power.households_for.items()]
     asked = f"Households needed for {power.weeks} weeks, half of them in control"
     return f"{asked}: {', '.join(parts)}; there are {power.households:,}."
-
-
-def _instant(iso: str) -> Instant:
-    from features.instant import parse
-
-    return parse(iso)
