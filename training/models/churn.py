@@ -1,0 +1,150 @@
+"""The chance that a customer buys nothing within the horizon."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.vector import BROWSING, FEATURES, MESSAGES, PURCHASES
+from training.errors import NotEnoughData
+from training.evaluation import Evaluation
+from training.metrics import (
+    area_under_curve,
+    average_precision,
+    expected_calibration_error,
+    log_loss,
+    paired_bootstrap,
+)
+from training.models.calibration import Platt, fit_platt
+from training.models.gradient_boosting import Rows, boost, boost_rounds, stack, teaching_and_newest, with_blanked
+from training.models.manifest import read_manifest, write_manifest
+from training.models.trees import FlatTrees
+from training.search_space import Range
+
+if TYPE_CHECKING:
+    from features.history import Snapshot
+
+Floats = NDArray[np.float64]
+
+TREES = "churn"
+HIGH_RISK, MEDIUM_RISK = 0.6, 0.3
+FEWEST_OF_EACH = 20
+"""Customers who came back, and who did not, below which there is nothing to learn."""
+BOOTSTRAP_SEED = 0
+NEVER_DAYS = 1e6
+"""Days since the last purchase of who never bought."""
+_RECENCY = FEATURES.index("days_since_last_order")
+
+SEARCH_SPACE = {
+    "learning_rate": Range(0.01, 0.2, is_log=True),
+    "num_leaves": Range(4, 64, is_log=True),
+    "min_data_in_leaf": Range(20, 400, is_log=True),
+    "feature_fraction": Range(0.3, 1.0),
+    "lambda_l2": Range(0.1, 50.0, is_log=True),
+}
+
+
+def risk_band(probability: float) -> str:
+    """``high``, ``medium`` or ``low``."""
+    if probability >= HIGH_RISK:
+        return "high"
+    return "medium" if probability >= MEDIUM_RISK else "low"
+
+
+@dataclass(frozen=True, slots=True)
+class ChurnModel:
+    """Gradient-boosted trees on the feature vector, calibrated on the newest cutoff."""
+
+    name: ClassVar[str] = "churn"
+
+    trees: FlatTrees
+    calibration: Platt
+    horizon_days: int
+    importance: dict[str, float]
+    """Share of gain by feature."""
+
+    @classmethod
+    def fit(cls, snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int) -> "ChurnModel":
+        """
+        Raises
+        ------
+        NotEnoughData
+            If fewer than twenty customers came back after the cutoffs, or fewer than twenty did not.
+        """
+        _check(snapshots)
+        teaching, newest = teaching_and_newest(snapshots)
+        earlier, latest = _rows(teaching), _rows(newest)
+        purposes = (PURCHASES, BROWSING, MESSAGES)
+        early, rounds = boost("binary", with_blanked(earlier, purposes, FEATURES, seed), latest, parameters, seed)
+        calibration = fit_platt(early.predict_raw(latest.features), latest.target)
+        everything = with_blanked(_rows(snapshots), purposes, FEATURES, seed)
+        trees, gains = boost_rounds("binary", everything, parameters, rounds, seed)
+        importance = {FEATURES[int(column)]: share for column, share in gains.items() if share}
+        return cls(trees, calibration, newest[-1].horizon_days, importance)
+
+    def predict(self, features: Floats) -> Floats:
+        """The chance of no purchase in the horizon, for each row of feature vectors."""
+        return self.calibration.probability(self.trees.predict_raw(features))
+
+    def save(self, folder: Path) -> None:
+        self.trees.save(folder, TREES)
+        words = {
+            "horizon_days": self.horizon_days,
+            "calibration": self.calibration._asdict(),
+            "importance": self.importance,
+        }
+        write_manifest(folder, self.name, words)
+
+    @classmethod
+    def load(cls, folder: Path) -> "ChurnModel":
+        words = read_manifest(folder, cls.name)
+        trees = FlatTrees.load(folder, TREES)
+        return cls(trees, Platt(**words["calibration"]), words["horizon_days"], words["importance"])
+
+
+def churned(snapshot: "Snapshot") -> Floats:
+    """1 where no order followed the cutoff."""
+    return np.asarray(snapshot.orders == 0, dtype=np.float64)
+
+
+def _rows(snapshots: "Sequence[Snapshot]") -> Rows:
+    return stack([Rows(snapshot.features, churned(snapshot)) for snapshot in snapshots])
+
+
+def _check(snapshots: "Sequence[Snapshot]") -> None:
+    if not snapshots:
+        raise NotEnoughData("cutoffs", "none", "at least one with a whole horizon after it")
+    gone = np.concatenate([churned(snapshot) for snapshot in snapshots])
+    for what, count in (("customers who came back", gone.size - gone.sum()), ("customers who did not", gone.sum())):
+        if count < FEWEST_OF_EACH:
+            raise NotEnoughData(what, int(count), f"at least {FEWEST_OF_EACH}")
+
+
+def evaluate(model: ChurnModel, snapshot: "Snapshot") -> Evaluation:
+    """On a cutoff that the model was not trained on, beside the days since the last purchase."""
+    actual, chance = churned(snapshot), model.predict(snapshot.features)
+    recency = np.nan_to_num(snapshot.features[:, _RECENCY], nan=NEVER_DAYS)
+    generator = np.random.default_rng(BOOTSTRAP_SEED)
+    difference = paired_bootstrap(area_under_curve, actual, chance, recency, generator)
+    return Evaluation(
+        {
+            "auc": area_under_curve(actual, chance),
+            "average_precision": average_precision(actual, chance),
+            "log_loss": log_loss(actual, chance),
+            "expected_calibration_error": expected_calibration_error(actual, chance),
+            "share_churned": float(actual.mean()),
+            "mean_probability": float(chance.mean()),
+            "auc_difference": difference.value,
+            "auc_difference_low": difference.low,
+            "auc_difference_high": difference.high,
+        },
+        {
+            "days_since_last_purchase": {
+                "auc": area_under_curve(actual, recency),
+                "average_precision": average_precision(actual, recency),
+            }
+        },
+    )

@@ -1,0 +1,110 @@
+"""Gradient-boosted trees fitted in time order: earlier snapshots teach, the newest says when to stop.
+
+LightGBM (Ke et al., NeurIPS 2017) is imported only here, to fit; predictions walk the flat trees.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.vector import PURPOSE_OF_FEATURE
+from training.models.trees import FlatTrees, flatten
+
+if TYPE_CHECKING:
+    from features.history import Snapshot
+
+Floats = NDArray[np.float64]
+Parameters = Mapping[str, float | int]
+
+MOST_ROUNDS = 800
+PATIENCE_ROUNDS = 40
+BLANKED_SHARE = 0.1
+"""Copies of rows with one purpose blanked, as a share of the rows: what an opted-out customer looks like."""
+
+DEFAULTS: dict[str, float | int] = {
+    "learning_rate": 0.05,
+    "num_leaves": 8,
+    "min_data_in_leaf": 100,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.7,
+    "lambda_l2": 5.0,
+}
+_FIXED: dict[str, Any] = {
+    "bagging_freq": 1,
+    "verbose": -1,
+    "num_threads": 1,
+    "deterministic": True,
+    "force_row_wise": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Features (n, F), what is to be predicted (n), and how much each row counts (n)."""
+
+    features: Floats
+    target: Floats
+    weight: Floats | None = None
+
+    def where(self, chosen: NDArray[np.bool_]) -> "Rows":
+        weight = None if self.weight is None else self.weight[chosen]
+        return Rows(self.features[chosen], self.target[chosen], weight)
+
+
+def stack(parts: Sequence[Rows]) -> Rows:
+    return Rows(np.concatenate([part.features for part in parts]), np.concatenate([part.target for part in parts]))
+
+
+def teaching_and_newest(snapshots: "Sequence[Snapshot]") -> "tuple[list[Snapshot], list[Snapshot]]":
+    """The earlier snapshots and the newest; of a single one, the two halves of its customers."""
+    ordered = sorted(snapshots, key=lambda snapshot: snapshot.as_of)
+    if len(ordered) > 1:
+        return ordered[:-1], ordered[-1:]
+    return ordered, ordered
+
+
+def with_blanked(rows: Rows, purposes: Sequence[str], columns: Sequence[str], seed: int) -> Rows:
+    """The rows, and copies of some of them with the features of one purpose missing."""
+    generator = np.random.default_rng(seed)
+    parts = [rows]
+    for purpose in purposes:
+        chosen = generator.random(len(rows.target)) < BLANKED_SHARE / len(purposes)
+        copies = rows.where(chosen)
+        blank = np.array([PURPOSE_OF_FEATURE[column] == purpose for column in columns])
+        copies.features[:, blank] = np.nan
+        parts.append(copies)
+    return stack(parts)
+
+
+def boost(objective: str, teaching: Rows, newest: Rows, parameters: Parameters, seed: int) -> tuple[FlatTrees, int]:
+    """The trees fitted on ``teaching`` up to the round that was best on ``newest``, and that round."""
+    import lightgbm
+
+    settings = _settings(objective, parameters, len(teaching.target), seed)
+    taught = lightgbm.Dataset(teaching.features, teaching.target)
+    judged = lightgbm.Dataset(newest.features, newest.target, reference=taught)
+    stop = lightgbm.early_stopping(PATIENCE_ROUNDS, verbose=False)
+    booster = lightgbm.train(settings, taught, MOST_ROUNDS, valid_sets=[judged], callbacks=[stop])
+    return flatten(booster), max(int(booster.best_iteration), 1)
+
+
+def boost_rounds(
+    objective: str, rows: Rows, parameters: Parameters, rounds: int, seed: int
+) -> tuple[FlatTrees, dict[str, float]]:
+    """The trees of a known number of rounds, and the share of gain of each column (by its number, as text)."""
+    import lightgbm
+
+    settings = _settings(objective, parameters, len(rows.target), seed)
+    booster = lightgbm.train(settings, lightgbm.Dataset(rows.features, rows.target), rounds)
+    gains = np.asarray(booster.feature_importance("gain"), dtype=np.float64)
+    shares = gains / max(float(gains.sum()), 1e-12)
+    return flatten(booster), {str(column): float(share) for column, share in enumerate(shares)}
+
+
+def _settings(objective: str, parameters: Parameters, rows: int, seed: int) -> dict[str, Any]:
+    chosen = DEFAULTS | dict(parameters)
+    fewest = min(int(chosen["min_data_in_leaf"]), max(rows // 20, 1))
+    return {**_FIXED, **chosen, "min_data_in_leaf": fewest, "objective": objective, "seed": seed}
