@@ -47,7 +47,7 @@ class LifetimeValue(Protocol):
 class FavouriteProduct(Protocol):
     def rank(self, profiles: Profiles, as_of: Instant, limit: int, /) -> Sequence[tuple[list[str], list[float]]]: ...
     def target_codes(self, targets: Sequence[frozenset[str] | None], /) -> Any: ...
-    def affinity(self, profiles: Profiles, as_of: Instant, targets: Any, /) -> Floats: ...
+    def affinities(self, profiles: Profiles, as_of: Instant, targets: Any, /) -> Floats: ...
 
 
 class SendTime(Protocol):
@@ -120,7 +120,7 @@ def _number(values: Floats | None, row: int) -> float | None:
 def _affinity(models: Models, profiles: Profiles, as_of: Instant, offers: OfferTable) -> Floats | None:
     if models.favourite_product is None:
         return None
-    return models.favourite_product.affinity(profiles, as_of, _codes_of(models.favourite_product, offers.targets))
+    return models.favourite_product.affinities(profiles, as_of, _codes_of(models.favourite_product, offers.targets))
 
 
 _ready: WeakKeyDictionary[Targets, list[tuple[FavouriteProduct, Any]]] = WeakKeyDictionary()

@@ -58,7 +58,7 @@ class AlwaysMilk:
         self.prepared += 1
         return targets
 
-    def affinity(self, profiles, _as_of, targets):
+    def affinities(self, profiles, _as_of, targets):
         return np.full((len(profiles), len(targets)), 0.25)
 
 
