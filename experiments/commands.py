@@ -49,7 +49,25 @@ def create(
     brand: Brand = DEFAULT_BRAND,
     as_json: Json = False,
 ) -> None:
-    """Store a draft, or a new version of the experiment of that name; nobody dealt before is dealt anew."""
+    """Store a draft, or a new version of the experiment of that name; nobody dealt before is dealt anew.
+
+    \b
+    name: new churn model
+    primary_metric: revenue   # default: conversion
+    outcome_days: 14          # after first exposure; default: all there is
+    variants:                 # the first is the control
+      - name: champion
+        weight: 0.5
+      - name: challenger
+        weight: 0.5
+        models: {churn: challenger}
+        policy: {epsilon: 0.1}
+
+    Metrics: conversion, revenue, orders, average_order, offer_acceptance.
+
+    Further keys: control, description, salt, share, layer {name, low, high}, eligibility {channel, segment, tier},
+    start, stop, pre_period_days, planned_units.
+    """
     with _opened(workspace, as_json) as store, store.writing() as connection:
         stored = experiment_store.create(connection, brand, read_experiment(file), _now())
     _answer(_document(stored), tables.experiments([stored]), as_json)

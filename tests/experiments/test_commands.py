@@ -1,8 +1,12 @@
+import inspect
 import json
+import textwrap
 
 import pytest
 from typer.testing import CliRunner
 
+from experiments.commands import create
+from experiments.experiment_file import read_experiment
 from lagniappe import application
 
 FILE = """
@@ -42,6 +46,13 @@ def test_experiment_is_created_started_listed_and_stopped(run, trial):
     assert [created[1]["state"], started[1]["state"], stopped[1]["state"]] == ["draft", "running", "stopped"]
     assert listed[1] == [started[1]]
     assert created[1]["variants"] == {"control": 0.5, "treated": 0.5}
+
+
+def test_example_in_the_help_is_an_experiment(tmp_path):
+    path = tmp_path / "example.yaml"
+    path.write_text(textwrap.dedent(inspect.getdoc(create).split("\b\n")[1].split("\n\n")[0]))
+
+    assert read_experiment(path).variants[1].models == {"churn": "challenger"}
 
 
 def test_wrong_file_is_told_and_fails(run, tmp_path):

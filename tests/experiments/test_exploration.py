@@ -97,7 +97,7 @@ def test_first_rank_of_a_menu_has_the_probabilities_of_a_single_choice(policy):
 @pytest.mark.parametrize("policy", POLICIES, ids=str)
 def test_menu_frequencies_equal_rank_probabilities(policy):
     chances = menu_probabilities(VALUES, policy, NONE, 3, DEVIATIONS, seed=1)
-    draws, counts = 8_000, np.zeros((3, 5))
+    draws, counts = 4_000, np.zeros((3, 5))
 
     for number in range(draws):
         menu = draw_menu(VALUES, policy, NONE, 3, uniforms("menu", str(number), 5), DEVIATIONS, seed=1)
