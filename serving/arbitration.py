@@ -25,27 +25,29 @@ from serving.policy import BrandTerms, Policy
 Floats = NDArray[np.float64]
 
 BASE_RATES = {
-    OfferKind.DISCOUNT_PERCENT: 0.05,
-    OfferKind.DISCOUNT_AMOUNT: 0.05,
-    OfferKind.CASHBACK: 0.04,
-    OfferKind.BONUS_POINTS: 0.04,
-    OfferKind.POINTS_MULTIPLIER: 0.04,
-    OfferKind.GIFT: 0.10,
-    OfferKind.FREE_DELIVERY: 0.08,
-    OfferKind.EARLY_ACCESS: 0.05,
-    OfferKind.CHALLENGE: 0.03,
-    OfferKind.INFORMATION: 0.02,
+    OfferKind.DISCOUNT_PERCENT: 0.003,
+    OfferKind.DISCOUNT_AMOUNT: 0.003,
+    OfferKind.CASHBACK: 0.003,
+    OfferKind.BONUS_POINTS: 0.003,
+    OfferKind.POINTS_MULTIPLIER: 0.003,
+    OfferKind.GIFT: 0.010,
+    OfferKind.FREE_DELIVERY: 0.006,
+    OfferKind.EARLY_ACCESS: 0.005,
+    OfferKind.CHALLENGE: 0.003,
+    OfferKind.INFORMATION: 0.002,
 }
-"""Prior share of customers who take up an offer of no depth on something they do not usually buy.
+"""Prior share of customers who take up an offer of no depth on something they never bought.
 
-Coupons are redeemed by a few in a hundred of those who hold them; the rest is ranked around that by judgement.
+Discounts are set by 29,558 coupons mailed to households of the Complete Journey (campaigns of types B and C, March to
+November 2017): of those on products the household had never bought 0.5 % were redeemed, and the rate rose about as
+0.005 + 0.11 times the square root of the share of orders with such a product. The other kinds are judgement.
 """
 MOST_LIKELY = 0.6
 """No prior is surer than this."""
-DEPTH_EFFECT = 0.4
-"""How much of a percentage of depth turns into acceptance."""
-AFFINITY_EFFECT = 3.0
-"""A customer sure to buy the target takes an offer on it up (1 + this) times as often as one who never does."""
+DEPTH_EFFECT = 0.008
+"""How much of a depth of 1 (all of the price) turns into acceptance; of those coupons the usual depth was 0.3."""
+AFFINITY_EFFECT = 22.0
+"""Acceptance grows by this times the square root of affinity (0.11 / 0.005, above)."""
 LARGE_SHARE_OF_ORDER = 0.5
 """An amount is as deep as this share at most, whatever the target costs."""
 
@@ -129,8 +131,8 @@ def build_worth(
 def accept_prior(offer: Offer, usual_spend: float) -> float:
     """The chance of acceptance by someone with no affinity to the target; ``usual_spend`` in currency units.
 
-    >>> round(accept_prior(Offer(offer_id="a", kind=OfferKind.DISCOUNT_PERCENT, value=20.0), 30.0), 2)
-    0.13
+    >>> round(accept_prior(Offer(offer_id="a", kind=OfferKind.DISCOUNT_PERCENT, value=20.0), 30.0), 4)
+    0.0046
     """
     value = chosen_value(offer) or 0.0
     depth = 0.0
@@ -160,7 +162,7 @@ def values(worth: Worth, known: Circumstances, policy: Policy) -> Values:
 
 
 def accept_probability(prior: Floats, affinity: Floats) -> Floats:
-    return np.minimum(prior * (1.0 + AFFINITY_EFFECT * affinity), MOST_LIKELY)
+    return np.minimum(prior * (1.0 + AFFINITY_EFFECT * np.sqrt(affinity)), MOST_LIKELY)
 
 
 def to_minor(cost: float) -> int:

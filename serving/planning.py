@@ -44,7 +44,7 @@ def decide_all(
     for batch in _in_order(population, planner, decided, batch_size):
         entries = planner.entries(population, batch, _blocked_since(store, terms, batch.customer_ids))
         with store.writing() as connection:
-            for kept in record(connection, _within(entries, terms.budget, spent)):
+            for kept in record(connection, _within(entries, terms.budget, spent), lake=store.lake):
                 spent += sum(one.reserved_cost for one in kept.decision.offers) if kept.decision else 0
         done += len(batch)
         report("deciding", done, len(population))

@@ -59,10 +59,9 @@ def test_value_is_incremental_margin_less_the_cost_to_all_who_accept():
 
     found = values(worth, known(affinity=0.5, spend=4.0), POLICY)
 
-    accept = (0.05 + 0.4 * 0.5) * (1 + 3 * 0.5)  # depth 1 of 2 currency units, affinity 0.5: 0.625, held at 0.6
-    assert accept > 0.6
-    assert found.accept_probability[0] == 0.6
-    assert found.expected_value[0] == pytest.approx(0.6 * ((0.5 + 0.5 * 0.1) * 0.5 * 4.0 - 1.0))
+    accept = (0.003 + 0.008 * 0.5) * (1 + 22 * 0.5**0.5)  # depth 1 of 2 currency units, affinity 0.5
+    assert found.accept_probability[0] == pytest.approx(accept)
+    assert found.expected_value[0] == pytest.approx(accept * ((0.5 + 0.5 * 0.1) * 0.5 * 4.0 - 1.0))
 
 
 def test_who_would_buy_anyway_is_worth_no_discount():
@@ -89,6 +88,14 @@ def test_keeping_a_customer_counts_by_churn_and_lifetime_value():
 
     kept = without.accept_probability[0] * 0.5 * (0.5 * 0.05 * 200.0)
     assert with_risk.expected_value[0] - without.expected_value[0] == pytest.approx(kept)
+
+
+def test_the_prior_meets_the_redemptions_that_it_was_set_by():
+    coupon = worth_of(offer(OfferKind.DISCOUNT_AMOUNT, 0.6))  # 0.3 of the price
+
+    found = [values(coupon, known(affinity=share), POLICY).accept_probability[0] for share in (0.0, 0.01, 0.035, 0.15)]
+
+    assert found == pytest.approx([0.005, 0.016, 0.031, 0.046], rel=0.15)
 
 
 def test_priority_adds_value_and_information_costs_nothing():
