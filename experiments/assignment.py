@@ -5,11 +5,9 @@ units of ``seed + unit_id``, its decimal digits hashed once more, modulo 10,000.
 which keeps hash version 1.
 """
 
-from collections.abc import Iterable, Mapping
 from struct import unpack
 
 from experiments.design import Experiment, Layer, Variant
-from features.instant import Instant
 
 _FNV_OFFSET = 0x811C9DC5
 _FNV_PRIME = 0x01000193
@@ -27,25 +25,6 @@ def assign(experiment: Experiment, unit_id: str, stored: str | None = None) -> V
     if experiment.layer is not None and not is_in_layer(experiment.layer, unit_id):
         return None
     return _deal(experiment, bucket(experiment.seed, unit_id))
-
-
-def assigned(
-    experiments: Iterable[Experiment],
-    unit_id: str,
-    at: Instant,
-    facts: Mapping[str, str | None],
-    stored: Mapping[str, str],
-) -> list[tuple[Experiment, Variant]]:
-    """The variants of a unit in those experiments that run at an instant and admit it.
-
-    ``stored`` gives the variant dealt before, by experiment.
-    """
-    dealt = (
-        (experiment, assign(experiment, unit_id, stored.get(experiment.name)))
-        for experiment in experiments
-        if experiment.runs_at(at) and experiment.admits(facts)
-    )
-    return [(experiment, variant) for experiment, variant in dealt if variant is not None]
 
 
 def bucket(seed: str, unit_id: str) -> float:

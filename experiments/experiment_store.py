@@ -13,13 +13,13 @@ from sqlalchemy import Connection, Row, insert, select, update
 from experiments.design import Experiment
 from experiments.exposure import SOURCE, Exposure
 from features import schema
+from features.brand import brands_sharing
 from features.errors import FieldError
 from features.events import Event
 from features.instant import Instant
 from features.store import upsert
 
 DRAFT, RUNNING, STOPPED = "draft", "running", "stopped"
-ALIASES = ("champion", "challenger")
 
 
 class Former(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,7 +233,8 @@ def _refuse_what_cannot_run(connection: Connection, brand: str, experiment: Expe
 
 def _require_deployed(connection: Connection, brand: str, variant: str, model: str, version: str) -> None:
     table = schema.deployments.c
-    query = select(table.version, table.alias).where(table.brand == brand, table.model == model)
+    brands = brands_sharing(connection, brand, "models")
+    query = select(table.version, table.alias).where(table.brand.in_(brands), table.model == model)
     rows = connection.execute(query).all()
     known = sorted({row.version for row in rows} | {row.alias for row in rows})
     if version not in known:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from experiments.assignment import assign, assigned, bucket, fnv1a_32, is_in_layer
+from experiments.assignment import assign, bucket, fnv1a_32, is_in_layer
 from experiments.design import Experiment, Layer, Variant
 
 # seed, unit, FNV-1a of both together, bucket, position in the layer named as the seed: worked out by GrowthBook's
@@ -114,13 +114,3 @@ def test_same_salt_deals_two_experiments_alike():
     first, second = two_variants(salt="shared"), two_variants(name="other", salt="shared")
 
     assert all(assign(first, str(unit)).name == assign(second, str(unit)).name for unit in range(200))
-
-
-def test_only_running_experiments_that_admit_the_unit_assign_it():
-    running, over = two_variants(), two_variants(name="over", stop=5)
-    gold, dealt = two_variants(name="gold", eligibility={"tier": ("gold",)}), two_variants(name="dealt", share=1e-9)
-
-    found = assigned([running, over, gold, dealt], "7", 5, {"tier": "silver"}, {"dealt": "treated"})
-
-    assert [experiment.name for experiment, _ in found] == ["offers", "dealt"]
-    assert found[1][1].name == "treated"
