@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, tuple_
 
 from features.errors import FieldError
 from features.events import Event, EventType
-from features.identity import Merge, anonymous_id, is_anonymous
+from features.identity import Merge, is_anonymous
 from features.instant import Instant
 from features.schema import identifiers, merges
 from features.store import upsert
@@ -134,20 +134,3 @@ def members(connection: Connection, brand: str, customer_ids: Iterable[str]) -> 
         found |= new
         fresh = list(new)
     return found
-
-
-def resolve(connection: Connection, brand: str, customer_id: str | None, given: Mapping[str, str] | None = None) -> str:
-    """Who is meant: the customer as merged since, or the owner of the identifiers, or whom they would name.
-
-    Raises
-    ------
-    FieldError
-        If the identifiers belong to several customers, or to another than the one named, or nothing is given.
-    """
-    links = CustomerLinks(connection, brand)
-    if customer_id is None:
-        if not given:
-            raise FieldError("customer_id", None, "a customer_id or identifiers", "missing")
-        customer_id = anonymous_id(given)
-    links.claim(customer_id, given or {}, 0)
-    return links.root(customer_id)

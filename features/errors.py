@@ -3,7 +3,7 @@
 import re
 
 LONGEST_SHOWN = 100
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class FieldError(ValueError):

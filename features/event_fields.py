@@ -28,6 +28,8 @@ _TIME = (
     r"[1-9][0-9]{3}-[01][0-9]-[0-3][0-9]"
     rf"(?:[ T](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{{1,6}})?)?(?:{_OFFSET})?)?"
 )
+_POWER = r"[+-]?[0-9]{1,3}(?:\.[0-9]{0,17})?[eE][+-]?[0-9]{1,3}"
+"""An amount as computers write very small and very large ones."""
 _NUMBER_PATTERN = re.compile(_NUMBER)
 _TIME_PATTERN = re.compile(_TIME)
 _TRUE = ("true", "t", "1", "yes", "y")
@@ -81,7 +83,7 @@ def read_time(text: str, zone: str) -> Instant | None:
     if not _TIME_PATTERN.fullmatch(iso):
         return None
     try:
-        moment = datetime.fromisoformat(iso.replace("UTC", "Z").replace(" ", "T", 1).replace(" ", ""))
+        moment = datetime.fromisoformat(re.sub(r" (Z|[+-])", r"\1", iso.replace("UTC", "Z")))
     except ValueError:
         return None
     return from_datetime(moment) if moment.tzinfo else _local(moment, zone)
@@ -107,7 +109,11 @@ def _time_sql(field: str, zone: str) -> str:
     if zone != "UTC":
         local = f"timezone('{zone}', {local})"
     has_offset = f"regexp_matches(substr({iso}, 11), '[Z+-]')"
-    either = f"CASE WHEN {has_offset} THEN epoch_us(TRY_CAST({iso} AS TIMESTAMPTZ)) ELSE epoch_us({local}) END"
+    joined = rf"regexp_replace({iso}, ' (Z|[+-][0-9:]+)$', '\1')"
+    minutes = rf"regexp_replace({joined}, '([+-][0-9]{{2}})([0-9]{{2}})$', '\1:\2')"
+    seconds = rf"regexp_replace({minutes}, '^(.{{10}}.[0-9]{{2}}:[0-9]{{2}})(Z|[+-])', '\1:00\2')"
+    zoned = f"TRY_CAST({seconds} AS TIMESTAMPTZ)"
+    either = f"CASE WHEN {has_offset} THEN epoch_us({zoned}) ELSE epoch_us({local}) END"
     return f"CASE WHEN regexp_full_match({iso}, '{_TIME}') THEN {either} END"
 
 
@@ -138,6 +144,8 @@ def read_money(text: str, _: str = "") -> Money | None:
     if abs(amount) >= _LARGEST_READ:
         return None
     if "e" in stripped.lower():
+        if not re.fullmatch(_POWER, stripped):
+            return None
         amount = amount.quantize(_POWER_STEP, ROUND_HALF_UP)
     return int(amount.scaleb(_MONEY_DECIMALS).quantize(Decimal(1), ROUND_HALF_EVEN))
 
@@ -146,8 +154,11 @@ def _prepared_money(column: str) -> str:
     """Ten-thousandths without the decimals beyond, which DuckDB's own cast would round half away from zero."""
     text = _stripped(column)
     down = rf"regexp_replace({text}, '(\.[0-9]{{{_MONEY_DECIMALS}}})[0-9]+$', '\1')"
-    money = f"TRY_CAST({down} AS DECIMAL(18, {_MONEY_DECIMALS})) * {MONEY_SCALE}"
-    return f"CASE WHEN {_is_number(column)} AND NOT {_has_power(text)} THEN CAST({money} AS BIGINT) END"
+    amount = f"TRY_CAST({down} AS DECIMAL(17, {_MONEY_DECIMALS}))"
+    # Whole units apart from the rest, because the product of all would overflow DuckDB's fast decimals.
+    units, rest = f"CAST(trunc({amount}) AS BIGINT)", f"CAST(({amount} - trunc({amount})) * {MONEY_SCALE} AS BIGINT)"
+    readable = f"{_is_number(column)} AND NOT {_has_power(text)}"
+    return f"CASE WHEN {readable} THEN {units} * {MONEY_SCALE} + {rest} END"
 
 
 def _money_sql(field: str, _: str) -> str:
@@ -157,7 +168,7 @@ def _money_sql(field: str, _: str) -> str:
     step = f"CASE WHEN {is_more} THEN CASE WHEN {text} LIKE '-%' THEN -1 ELSE 1 END ELSE 0 END"
     money = f"CASE WHEN length({text}) - instr({text}, '.') > {_MONEY_DECIMALS} THEN {down} + {step} ELSE {down} END"
     limit = f"abs({down}) < {_LARGEST_READ * MONEY_SCALE}"
-    power = f"CASE WHEN {_is_number(text)} AND {_has_power(text)} THEN {_money_of_power_sql(text)} END"
+    power = f"CASE WHEN regexp_full_match({text}, '{_POWER}') THEN {_money_of_power_sql(text)} END"
     return f"CASE WHEN {limit} THEN {money} WHEN {down} IS NULL THEN {power} END"
 
 
