@@ -30,6 +30,7 @@ def opened_log(store: Store, brand: str, as_of: Instant | None) -> Iterator[Read
     from features.event_log import log_table
 
     connection = ibis.duckdb.connect()
+    connection.raw_sql("SET enable_progress_bar = false")  # it would be drawn on standard output
     try:
         events = log_table(store, connection, brand, as_of)
         if as_of is None:

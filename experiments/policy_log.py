@@ -41,6 +41,7 @@ def _read_columns(path: Path, reader: str, brand: str | None) -> dict[str, NDArr
     import duckdb
 
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")  # it would be drawn on standard output
         try:
             described = connection.execute(f"DESCRIBE SELECT * FROM {reader}", [str(path)]).fetchall()  # noqa: S608 - a constant of ours
             names = [row[0] for row in described]

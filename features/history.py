@@ -206,6 +206,7 @@ def spaced_cutoffs(first_at: Instant, newest: Instant, count: int) -> list[Insta
 def open_history(store: Store, brand: str, before: Instant | None = None) -> History:
     """The brand's events before an instant (None: all), with what is known of its customers and products."""
     connection = ibis.duckdb.connect()
+    connection.raw_sql("SET enable_progress_bar = false")  # it would be drawn on standard output
     events = log_table(store, connection, brand, before)
     with store.reading() as reading:
         customers = list(read_customers(reading, brand))

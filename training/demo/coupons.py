@@ -57,6 +57,7 @@ class LiveCoupons:
 def live_coupons(events: Path, offers: Path, clock: Instant) -> LiveCoupons:
     files = {"events": str(events), "clock": clock}
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")  # it would be drawn on standard output
         live = connection.execute(_LIVE, {**files, "offers": str(offers)}).fetchall()
         buyers = dict(connection.execute(_BUYERS, {**files, "offers": str(offers), "days": POPULARITY_DAYS}).fetchall())
         redeemed = connection.execute(_REDEEMED, files).fetchall()

@@ -74,6 +74,7 @@ def look_at_money(events: Path, offers: Path, before: Instant) -> Money:
     """From the files of the demo, using nothing at or after ``before``."""
     files = {"events": str(events), "before": before}
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")  # it would be drawn on standard output
         mailings = [
             Mailing(campaign, to_iso(at), count, float(mailed), float(others))
             for campaign, at, count, mailed, others in connection.execute(
