@@ -68,7 +68,7 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
         If the store cannot be opened.
     """
     store = open_store(settings.workspace.absolute(), settings.database_url)
-    loader = Loader(store)
+    loader = Loader(store, clock=clock)
     loader.start()
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the worker: the collector need not walk it again and again

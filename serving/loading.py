@@ -25,7 +25,8 @@ from serving.loaded_models import LoadedModel, ModelShelf, warm, with_models
 from serving.offer_table import OfferTable, OfferUsage, build_offer_table, with_usage
 from serving.policy import BrandTerms, Policy, brand_terms
 from serving.predictions import Models
-from serving.reservations import read_usage
+from serving.reservations import read_usage, sweep
+from serving.surroundings import Clock
 from training.registry import CHAMPION, Deployment, current, find_version
 
 LOOK_EVERY_SECONDS = 1.0
@@ -66,8 +67,11 @@ class BrandState:
 
 
 class Loader:
-    def __init__(self, store: Store, *, policy: Policy | None = None) -> None:
+    """``clock`` is the service's; where there is none, reservations that have expired are left to others."""
+
+    def __init__(self, store: Store, *, policy: Policy | None = None, clock: Clock | None = None) -> None:
         self._store = store
+        self._clock = clock
         self._policy = policy or Policy()
         self._shelf = ModelShelf(store.workspace, log.error)
         self._states: dict[str, BrandState] = {}
@@ -115,6 +119,8 @@ class Loader:
             self._wake.wait(LOOK_EVERY_SECONDS)
             self._wake.clear()
             try:
+                if self._clock is not None:
+                    sweep(self._store, self._clock())
                 self.refresh()
             except Exception as error:  # the store may be back at the next look
                 log.warning("the store cannot be looked at: %s", type(error).__name__)

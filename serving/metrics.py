@@ -34,8 +34,8 @@ class Metrics:
         self._child(self._decisions, no_offer_reason or "offer").inc()
         for reason, count in excluded.items():
             self._child(self._refusals, reason).inc(count)
-        if fallback:
-            self._child(self._fallbacks, fallback).inc()
+        for reason in fallback.split("; ") if fallback else ():
+            self._child(self._fallbacks, reason).inc()
 
     def _child(self, metric: Any, *labels: str) -> Any:
         """``metric.labels(...)``, remembered: the lookup there takes a lock."""

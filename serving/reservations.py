@@ -15,6 +15,7 @@ from features.entities import CapPerCustomer, Offer
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.money import Money
 from features.schema import offer_usage, reservations
+from features.store import Store
 from serving.eligibility import Refusal
 from serving.offer_table import OfferUsage
 
@@ -75,6 +76,16 @@ def release_expired(connection: Connection, now: Instant) -> int:
     costs = _sums(((row.brand, row.offer_id), row.cost) for row in rows)
     _add_usage(connection, {key: (-count, -costs[key]) for key, count in counts.items()})
     return len(rows)
+
+
+def sweep(store: Store, now: Instant) -> int:
+    """``release_expired`` in a transaction of its own, where there is anything to release."""
+    expired = select(reservations.c.offer_id).where(reservations.c.state == RESERVED, reservations.c.expires_at <= now)
+    with store.reading() as connection:
+        if connection.execute(expired.limit(1)).first() is None:
+            return 0
+    with store.writing() as connection:
+        return release_expired(connection, now)
 
 
 def _is_limited(offer: Offer) -> bool:
