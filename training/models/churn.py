@@ -19,7 +19,15 @@ from training.metrics import (
     paired_bootstrap,
 )
 from training.models.calibration import Platt, fit_platt
-from training.models.gradient_boosting import Rows, boost, boost_rounds, stack, teaching_and_newest, with_blanked
+from training.models.gradient_boosting import (
+    Rows,
+    boost,
+    boost_rounds,
+    shares_by_name,
+    stack,
+    teaching_and_newest,
+    with_blanked,
+)
 from training.models.manifest import read_manifest, write_manifest
 from training.models.trees import FlatTrees
 from training.search_space import Range
@@ -82,8 +90,7 @@ class ChurnModel:
         calibration = fit_platt(early.predict_raw(latest.features), latest.target)
         everything = with_blanked(_rows(snapshots), purposes, FEATURES, seed)
         trees, gains = boost_rounds("binary", everything, parameters, rounds, seed)
-        importance = {FEATURES[int(column)]: share for column, share in gains.items() if share}
-        return cls(trees, calibration, newest[-1].horizon_days, importance)
+        return cls(trees, calibration, newest[-1].horizon_days, shares_by_name(gains, FEATURES))
 
     def predict(self, features: Floats) -> Floats:
         """The chance of no purchase in the horizon, for each row of feature vectors."""

@@ -43,15 +43,15 @@ _FIXED: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Features (n, F), what is to be predicted (n), and how much each row counts (n)."""
+    """Features (n, F), what is to be predicted (n), and the score that the trees start from (n; none is zero)."""
 
     features: Floats
     target: Floats
-    weight: Floats | None = None
+    start: Floats | None = None
 
     def where(self, chosen: NDArray[np.bool_]) -> "Rows":
-        weight = None if self.weight is None else self.weight[chosen]
-        return Rows(self.features[chosen], self.target[chosen], weight)
+        start = None if self.start is None else self.start[chosen]
+        return Rows(self.features[chosen], self.target[chosen], start)
 
 
 def stack(parts: Sequence[Rows]) -> Rows:
@@ -84,8 +84,8 @@ def boost(objective: str, teaching: Rows, newest: Rows, parameters: Parameters, 
     import lightgbm
 
     settings = _settings(objective, parameters, len(teaching.target), seed)
-    taught = lightgbm.Dataset(teaching.features, teaching.target)
-    judged = lightgbm.Dataset(newest.features, newest.target, reference=taught)
+    taught = lightgbm.Dataset(teaching.features, teaching.target, init_score=teaching.start)
+    judged = lightgbm.Dataset(newest.features, newest.target, reference=taught, init_score=newest.start)
     stop = lightgbm.early_stopping(PATIENCE_ROUNDS, verbose=False)
     booster = lightgbm.train(settings, taught, MOST_ROUNDS, valid_sets=[judged], callbacks=[stop])
     return flatten(booster), max(int(booster.best_iteration), 1)
@@ -98,7 +98,8 @@ def boost_rounds(
     import lightgbm
 
     settings = _settings(objective, parameters, len(rows.target), seed)
-    booster = lightgbm.train(settings, lightgbm.Dataset(rows.features, rows.target), rounds)
+    taught = lightgbm.Dataset(rows.features, rows.target, init_score=rows.start)
+    booster = lightgbm.train(settings, taught, rounds)
     gains = np.asarray(booster.feature_importance("gain"), dtype=np.float64)
     shares = gains / max(float(gains.sum()), 1e-12)
     return flatten(booster), {str(column): float(share) for column, share in enumerate(shares)}
@@ -108,3 +109,7 @@ def _settings(objective: str, parameters: Parameters, rows: int, seed: int) -> d
     chosen = DEFAULTS | dict(parameters)
     fewest = min(int(chosen["min_data_in_leaf"]), max(rows // 20, 1))
     return {**_FIXED, **chosen, "min_data_in_leaf": fewest, "objective": objective, "seed": seed}
+
+
+def shares_by_name(gains: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    return {names[int(column)]: share for column, share in gains.items() if share}

@@ -1,0 +1,160 @@
+"""What a customer will spend in the horizon: its mean, and the distribution around it.
+
+Spending is zero-inflated and heavy-tailed. The mean is a Tweedie regression (Jørgensen 1987) that starts from the
+decayed spend. The distribution is a hurdle: a chance of any purchase, and given one a log-normal-like spend with a
+location and a spread of its own for each customer, whose shape is read off the residuals of the newest cutoff.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.vector import FEATURES
+from training.errors import NotEnoughData
+from training.evaluation import Evaluation
+from training.models.calibration import Platt
+from training.models.manifest import read_manifest, write_manifest
+from training.models.trees import FlatTrees
+from training.search_space import Range
+
+if TYPE_CHECKING:
+    from features.history import Snapshot
+
+Floats = NDArray[np.float64]
+
+ARRAYS_FILE = "lifetime_value.npz"
+FEWEST_SPENDERS = 30
+LOW, MEDIAN, HIGH = 0.1, 0.5, 0.9
+LEAST_SPEND = 0.01
+"""Currency units; what was given away for nothing counts as this in logarithms."""
+START_AMOUNT = 5.0
+"""Currency units added to the decayed spend before its logarithm is the trees' start."""
+DECAY_DAYS = 90
+_SPEND = FEATURES.index(f"spend_decayed_{DECAY_DAYS}")
+
+SEARCH_SPACE = {
+    "learning_rate": Range(0.01, 0.2, is_log=True),
+    "num_leaves": Range(4, 64, is_log=True),
+    "min_data_in_leaf": Range(20, 400, is_log=True),
+    "feature_fraction": Range(0.3, 1.0),
+    "lambda_l2": Range(0.1, 50.0, is_log=True),
+}
+
+
+class LifetimeValue(NamedTuple):
+    """By customer, in currency units over the horizon; ``low`` and ``high`` are the 10 % and 90 % quantiles."""
+
+    mean: Floats
+    median: Floats
+    low: Floats
+    high: Floats
+    chance_of_any: Floats
+
+
+class Parts(NamedTuple):
+    """The four forests: the mean, the chance of any purchase, and location and log spread of the log spend."""
+
+    mean: FlatTrees
+    any: FlatTrees
+    location: FlatTrees
+    spread: FlatTrees
+
+
+class Shape(NamedTuple):
+    """Quantiles of the standardised residuals at ``levels``."""
+
+    levels: Floats
+    quantiles: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class LifetimeValueModel:
+    """``scale`` brings the predicted total to the actual one of the newest cutoff."""
+
+    name: ClassVar[str] = "lifetime-value"
+
+    parts: Parts
+    calibration: Platt
+    shape: Shape
+    scale: float
+    horizon_days: int
+    importance: dict[str, float]
+
+    @classmethod
+    def fit(
+        cls, snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int
+    ) -> "LifetimeValueModel":
+        """
+        Raises
+        ------
+        NotEnoughData
+            If fewer than thirty customers spent anything after the cutoffs.
+        """
+        from training.models.lifetime_value_training import fit
+
+        spenders = sum(int((snapshot.spend > 0).sum()) for snapshot in snapshots)
+        if spenders < FEWEST_SPENDERS:
+            raise NotEnoughData("customers who spent in a horizon", spenders, f"at least {FEWEST_SPENDERS}")
+        return fit(snapshots, parameters, seed)
+
+    def predict(self, features: Floats) -> LifetimeValue:
+        """For each row of feature vectors."""
+        start = start_of(features, self.horizon_days)
+        mean = self.scale * np.exp(start + self.parts.mean.predict_raw(features))
+        chance = self.calibration.probability(self.parts.any.predict_raw(features))
+        location = start + self.parts.location.predict_raw(features)
+        spread = np.exp(self.parts.spread.predict_raw(features))
+
+        def quantile(level: float) -> Floats:
+            above = (level - (1 - chance)) / np.maximum(chance, 1e-9)
+            residual = np.interp(above, self.shape.levels, self.shape.quantiles)
+            return np.where(above <= 0, 0.0, np.exp(location + spread * residual))
+
+        return LifetimeValue(mean, quantile(MEDIAN), quantile(LOW), quantile(HIGH), chance)
+
+    def save(self, folder: Path) -> None:
+        for part, trees in self.parts._asdict().items():
+            trees.save(folder, part)
+        np.savez(folder / ARRAYS_FILE, allow_pickle=False, **self.shape._asdict())
+        words = {
+            "horizon_days": self.horizon_days,
+            "scale": self.scale,
+            "calibration": self.calibration._asdict(),
+            "importance": self.importance,
+        }
+        write_manifest(folder, self.name, words)
+
+    @classmethod
+    def load(cls, folder: Path) -> "LifetimeValueModel":
+        words = read_manifest(folder, cls.name)
+        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
+            shape = Shape(arrays["levels"], arrays["quantiles"])
+        parts = Parts(*(FlatTrees.load(folder, part) for part in Parts._fields))
+        return cls(
+            parts, Platt(**words["calibration"]), shape, words["scale"], words["horizon_days"], words["importance"]
+        )
+
+
+def decayed_spend(features: Floats, horizon_days: int) -> Floats:
+    """The steady spend that the decayed one stands for, over the horizon: a half-life H gathers H / ln 2 days of it."""
+    known: Floats = np.nan_to_num(features[:, _SPEND])
+    steady: Floats = known * np.log(2) / DECAY_DAYS * horizon_days
+    return steady
+
+
+def start_of(features: Floats, horizon_days: int) -> Floats:
+    """The logarithm of spending that the trees correct."""
+    start: Floats = np.log(decayed_spend(features, horizon_days) + START_AMOUNT)
+    return start
+
+
+def evaluate(model: LifetimeValueModel, snapshot: "Snapshot") -> Evaluation:
+    """On a cutoff that the model was not trained on, beside the decayed spend scaled to the horizon."""
+    from training.models.lifetime_value_evaluation import evaluate_spend
+
+    predicted = model.predict(snapshot.features)
+    return evaluate_spend(predicted, decayed_spend(snapshot.features, snapshot.horizon_days), snapshot.spend)

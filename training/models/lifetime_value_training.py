@@ -1,0 +1,108 @@
+"""How the lifetime value model is fitted: on the earlier cutoffs, judged and levelled on the newest."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.vector import BROWSING, FEATURES, MESSAGES, PURCHASES
+from training.models.calibration import fit_platt
+from training.models.gradient_boosting import (
+    Rows,
+    boost,
+    boost_rounds,
+    shares_by_name,
+    teaching_and_newest,
+    with_blanked,
+)
+from training.models.lifetime_value import (
+    LEAST_SPEND,
+    Floats,
+    LifetimeValueModel,
+    Parts,
+    Shape,
+    start_of,
+)
+from training.models.trees import FlatTrees
+
+if TYPE_CHECKING:
+    from features.history import Snapshot
+
+TWEEDIE_POWER = 1.1
+"""Near Poisson: the variance grows little faster than the mean."""
+LEAST_RESIDUAL = 0.02
+LEVELS = np.linspace(0.0, 1.0, 201)
+_PURPOSES = (PURCHASES, BROWSING, MESSAGES)
+
+
+def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int) -> LifetimeValueModel:
+    teaching, newest = teaching_and_newest(snapshots)
+    judge = _Material(newest)
+    earlier, everything = _Material(teaching), _Material(snapshots)
+
+    def grown(
+        objective: str, rows: str, parameters: Mapping[str, float | int]
+    ) -> tuple[FlatTrees, FlatTrees, dict[str, float]]:
+        """The trees of the earlier cutoffs, by which the newest is judged, and those of all."""
+        early, rounds = boost(objective, earlier.rows(rows, seed), judge.plain(rows), parameters, seed)
+        final, gains = boost_rounds(objective, everything.rows(rows, seed), parameters, rounds, seed)
+        return early, final, gains
+
+    tweedie = {**parameters, "tweedie_variance_power": TWEEDIE_POWER, "boost_from_average": False}
+    early_mean, mean, gains = grown("tweedie", "spend", tweedie)
+    early_any, any_, _ = grown("binary", "any", parameters)
+    early_location, location, _ = grown("regression", "log_spend", {**parameters, "boost_from_average": False})
+    earlier.location = judge.location = everything.location = early_location
+    early_spread, spread, _ = grown("regression_l1", "log_residual", parameters)
+    features, spend = judge.features, judge.spend
+    predicted = np.exp(judge.start + early_mean.predict_raw(features))
+    residual = judge.residual / np.exp(early_spread.predict_raw(features[judge.spent]))
+    return LifetimeValueModel(
+        Parts(mean, any_, location, spread),
+        fit_platt(early_any.predict_raw(features), (spend > 0).astype(np.float64)),
+        Shape(LEVELS, np.quantile(residual, LEVELS)),
+        float(spend.sum() / max(predicted.sum(), LEAST_SPEND)),
+        newest[-1].horizon_days,
+        shares_by_name(gains, FEATURES),
+    )
+
+
+class _Material:
+    """The rows of several snapshots for each of the four forests."""
+
+    def __init__(self, snapshots: "Sequence[Snapshot]") -> None:
+        self.features: Floats = np.concatenate([snapshot.features for snapshot in snapshots])
+        self.spend: Floats = np.concatenate([snapshot.spend for snapshot in snapshots])
+        self.horizon_days = snapshots[-1].horizon_days
+        self.start = start_of(self.features, self.horizon_days)
+        self.spent = self.spend > 0
+        self.location: FlatTrees | None = None
+
+    @property
+    def log_spend(self) -> Floats:
+        """Of those who spent, over the start."""
+        logarithm: Floats = np.log(np.maximum(self.spend[self.spent], LEAST_SPEND)) - self.start[self.spent]
+        return logarithm
+
+    @property
+    def residual(self) -> Floats:
+        """Of those who spent, what the location leaves unexplained."""
+        if self.location is None:
+            raise ValueError("location: got none, expected the trees that explain the log spend")
+        return self.log_spend - self.location.predict_raw(self.features[self.spent])
+
+    def plain(self, rows: str) -> Rows:
+        if rows == "spend":
+            return Rows(self.features, self.spend, self.start)
+        if rows == "any":
+            return Rows(self.features, self.spent.astype(np.float64))
+        if rows == "log_spend":
+            return Rows(self.features[self.spent], self.log_spend)
+        return Rows(self.features[self.spent], np.log(np.abs(self.residual) + LEAST_RESIDUAL))
+
+    def rows(self, rows: str, seed: int) -> Rows:
+        """With copies in which a purpose is blanked; the start of such a copy knows no spend."""
+        blanked = with_blanked(self.plain(rows), _PURPOSES, FEATURES, seed)
+        if rows != "spend":
+            return blanked
+        return Rows(blanked.features, blanked.target, start_of(blanked.features, self.horizon_days))
