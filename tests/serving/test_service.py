@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from experiments import experiment_store
+from experiments.design import Experiment, Variant
 from features import instant
-from features.schema import decisions, offer_usage, reservations
+from features.schema import decisions, events, offer_usage, reservations
 from features.store import open_store
 
 NOW = "2017-11-20T12:00:00Z"
@@ -140,23 +142,11 @@ def test_a_cap_is_never_passed_by_those_who_ask_together(client: Any, rows: Call
     bodies = [{"customer_id": f"c{number}", "brand": "small"} for number in range(30)]
     answers = [response.json() for response in client.ask_together("/next_best_offer", bodies)]
 
-    given = [answer for answer in answers if answer["offers"]]
-    assert len(given) == 3
-    assert all(answer["no_offer_reason"] in ("cap_total", "explored") for answer in answers if not answer["offers"])
+    assert sum(bool(answer["offers"]) for answer in answers) == 3
+    assert {answer["no_offer_reason"] for answer in answers} <= {None, "cap_total", "explored"}
     assert rows(select(offer_usage.c.issued).where(offer_usage.c.offer_id == "scarce")) == [(3,)]
-
-
-def test_what_a_refused_reservation_was_likely_to_give_counts_as_none(
-    client: Any, rows: Callable[[Any], list[Any]]
-) -> None:
-    query = select(decisions.c.body).where(decisions.c.brand == "small", decisions.c.offer_id == "none")
-    bodies = [json.loads(body) for (body,) in rows(query)]
-
-    late = [body for body in bodies if len(body["candidates"]) == 2 and "cap_total" in body["answer"]["excluded"]]
-    assert late
-    for body in late:
-        assert sum(one["probability"] for one in body["candidates"]) == pytest.approx(1.0)
-        assert body["propensities"] == {"none": body["none_probability"]} == {"none": pytest.approx(1.0)}
+    for (body,) in rows(select(decisions.c.body).where(decisions.c.brand == "small")):
+        assert sum(one["probability"] for one in json.loads(body)["candidates"]) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
@@ -221,3 +211,113 @@ def test_the_calls_are_documented(client: Any) -> None:
 
     assert set(CALLS) <= set(paths)
     assert paths["/next_best_offer"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+
+
+def test_an_event_is_known_to_the_very_next_decision(client: Any) -> None:
+    before = client.post("/next_best_offer", customer_id="fresh", dry_run=True)
+    taken = client.post("/events", events=[purchase("fresh-1", "fresh")])
+    after = client.post("/next_best_offer", customer_id="fresh", dry_run=True)
+
+    assert taken == {"accepted": 1, "duplicates": 0, "rejected": []}
+    assert "unknown_customer" in before["fallback"]
+    assert "unknown_customer" not in after["fallback"]
+
+
+def test_the_same_event_again_changes_nothing_and_other_content_is_refused(client: Any) -> None:
+    client.post("/events", events=[purchase("twice-1", "twice")])
+
+    again = client.post("/events", events=[purchase("twice-1", "twice"), purchase("twice-1", "twice", amount=5)])
+
+    assert (again["accepted"], again["duplicates"]) == (0, 1)
+    assert [(one["event_id"], one["field"]) for one in again["rejected"]] == [("twice-1", "event_id")]
+
+
+def test_bad_events_are_told_and_the_good_ones_kept(client: Any) -> None:
+    bad = [purchase("bad-1", "mixed", amount=-1), {"event_id": "bad-2", "type": "purchase"}, "text", {}]
+
+    answer = client.post("/events", events=[*bad, purchase("good-1", "mixed")])
+
+    assert answer["accepted"] == 1
+    assert [one["event_id"] for one in answer["rejected"]] == ["bad-1", "bad-2", None, None]
+    assert all(one["reason"] for one in answer["rejected"])
+
+
+def test_nothing_overrides_a_block(client: Any) -> None:
+    asked = {"customer_id": "blocked", "idempotency_key": "before the block"}
+    client.post("/next_best_offer", **asked)
+    client.post("/events", events=[{"event_id": "b1", "type": "contact_blocked", "customer_id": "blocked",
+                                    "occurred_at": NOW}])  # fmt: skip
+
+    answers = [
+        client.post("/next_best_offer", **asked),
+        client.post("/next_best_offer", customer_id="blocked", limit=10, channel="email"),
+        client.post("/next_best_offer", customer_id="blocked", dry_run=True),
+    ]
+
+    assert [answer["offers"] for answer in answers] == [[], [], []]
+    assert {answer["no_offer_reason"] for answer in answers} == {"contact_blocked"}
+
+
+def test_an_identifier_leads_to_its_customer(client: Any) -> None:
+    client.post("/events", events=[purchase("card-1", "carded", identifiers={"card": "4711"})])
+
+    known = client.post("/customer", identifiers={"card": "4711"})
+    stranger = client.post("/next_best_offer", identifiers={"card": "unheard of"})
+
+    assert known["customer_id"] == "carded"
+    assert "unknown_customer" in stranger["fallback"]
+
+
+def test_who_was_merged_is_asked_for_by_either_name(client: Any) -> None:
+    client.post("/events", events=[purchase("old-1", "old"), purchase("new-1", "new")])
+    client.post("/events", events=[{"event_id": "m1", "type": "customer_merged", "customer_id": "new",
+                                    "merged_customer_id": "old", "occurred_at": NOW}])  # fmt: skip
+
+    by_old, by_new = (client.post("/customer", customer_id=name) for name in ("old", "new"))
+
+    assert by_old == by_new
+    assert by_new["numbers"]["orders"] == 2
+
+
+def test_a_shown_offer_keeps_its_reservation(client: Any, rows: Callable[[Any], list[Any]]) -> None:
+    decision_id, offer_id = None, None
+    while offer_id is None:
+        answer = client.post("/next_best_offer", customer_id="shown")
+        decision_id, offer_id = answer["decision_id"], next((one["offer_id"] for one in answer["offers"]), None)
+    client.post("/events", events=[{"event_id": "s1", "type": "offer_presented", "customer_id": "shown",
+                                    "offer_id": offer_id, "decision_id": decision_id, "occurred_at": NOW}])  # fmt: skip
+
+    assert rows(select(reservations.c.state).where(reservations.c.decision_id == decision_id)) == [("confirmed",)]
+
+
+def test_a_question_about_the_past_knows_nothing_later(client: Any) -> None:
+    client.post("/events", events=[purchase("past-1", "past", occurred_at="2017-11-01T00:00:00Z"),
+                                   purchase("past-2", "past", occurred_at="2017-11-10T00:00:00Z")])  # fmt: skip
+
+    early, now = (
+        client.post("/next_best_offer", customer_id="past", dry_run=True, **more)
+        for more in ({"as_of": "2017-10-01"}, {})
+    )
+
+    assert "unknown_customer" in early["fallback"]
+    assert "unknown_customer" not in now["fallback"]
+
+
+def test_an_experiment_is_answered_and_its_exposure_logged_once(
+    client: Any, workspace: Path, rows: Callable[[Any], list[Any]]
+) -> None:
+    store = open_store(workspace)
+    halves = (Variant(name="control", weight=0.5), Variant(name="bold", weight=0.5, policy={"epsilon": 0.5}))
+    with store.writing() as connection:
+        experiment_store.create(connection, "default", Experiment(name="boldness", variants=halves), 0)
+        experiment_store.start(connection, "default", "boldness", 0)
+    store.close()
+    client.post("/products", products=[{"product_id": "tea"}])  # after which the worker has looked at the store
+
+    answers = [client.post("/next_best_offer", customer_id="treated") for _ in range(3)]
+    assigned = client.post("/assign", unit_id="treated", experiment="boldness")
+
+    assert [answer["experiments"] for answer in answers] == [[{"experiment": "boldness", **assigned}]] * 3
+    assert rows(select(events.c.type).where(events.c.customer_id == "treated")) == [("exposure",)]
+    unknown = client.ask("POST", "/assign", json={"unit_id": "a", "experiment": "unheard of"})
+    assert (unknown.status_code, unknown.json()["error"]["field"]) == (404, "experiment")
