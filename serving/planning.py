@@ -3,25 +3,25 @@
 What is decided is durable batch by batch, so a plan that was interrupted goes on where it stopped.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from features.money import Money
 from features.packing import unpack
 from features.profiles import Profiles
-from features.schema import profiles
+from features.schema import assignments, profiles
 from features.store import Store
 from serving.answer import without_refused
 from serving.decide import CustomerState, Decision, DecisionRequest, Predictions, decide
 from serving.decision_log import Entry, record
 from serving.eligibility import Refusal
-from serving.loading import BrandState
+from serving.experiment_facts import facts_of
+from serving.loading import Assigned, BrandState
 from serving.plan import PlanTerms, decided_customers, reserved_cost
-from serving.policy import Policy
 from serving.population import Population
-from serving.predictions import predict_each
+from serving.predictions import predict, predict_each
 from serving.verbs import Report
 
 BATCH = 500
@@ -36,10 +36,10 @@ def decide_all(
     batch_size: int = BATCH,
 ) -> None:
     """Decide for everyone who has no decision of this plan yet; what is decided is durable batch by batch."""
-    policy = replace(state.policy, reservation_seconds=state.policy.message_reservation_seconds)
-    planner = _Planner(terms, state, policy)
     with store.reading() as connection:
         decided, spent = decided_customers(connection, terms), reserved_cost(connection, terms)
+        variants = _variants(connection, terms.brand) if state.experiments else {}
+    planner = _Planner(terms, state, variants)
     done = len(decided)
     for batch in _in_order(population, planner, decided, batch_size):
         entries = planner.entries(population, batch, _blocked_since(store, terms, batch.customer_ids))
@@ -52,26 +52,46 @@ def decide_all(
 
 @dataclass(frozen=True, slots=True)
 class _Planner:
+    """``variants`` are those that customers were dealt before: by experiment, by customer."""
+
     terms: PlanTerms
     state: BrandState
-    policy: Policy
+    variants: Mapping[str, Mapping[str, str]]
 
     def entries(self, population: Population, batch: Profiles, blocked: set[str]) -> list[Entry]:
-        terms, offers = self.terms, self.state.offers
-        predictions = predict_each(self.state.models, batch, terms.as_of, offers)
+        predictions = predict_each(self.state.models, batch, self.terms.as_of, self.state.offers)
         customers = population.states(batch)
         return [
-            self._entry(replace(customer, is_blocked=customer_id in blocked), predicted, customer_id)
+            self._entry(customer_id, replace(customer, is_blocked=customer_id in blocked), predicted)
             for customer_id, customer, predicted in zip(batch.customer_ids, customers, predictions, strict=True)
         ]
 
-    def _entry(self, customer: CustomerState, predicted: Predictions, customer_id: str) -> Entry:
-        terms = self.terms
-        decision_id = terms.decision_id(customer_id)
-        request = DecisionRequest(customer_id, terms.as_of, decision_id, terms.brand, terms.channels)
-        decision = decide(request, customer, self.state.offers, predicted, self.policy)
-        currency = self.state.offers.terms.currency
-        return Entry(request, decision, predicted, self.policy.version, currency)
+    def _entry(self, customer_id: str, customer: CustomerState, predicted: Predictions) -> Entry:
+        """``predicted`` is by the champions; a variant of other models has its own."""
+        terms, offers = self.terms, self.state.offers
+        assigned = self._assigned(customer_id, customer)
+        models, policy = self.state.treated(assigned)
+        if models is not self.state.models and customer.profile is not None:
+            predicted = predict(models, customer.profile, terms.as_of, offers)
+        request = DecisionRequest(customer_id, terms.as_of, terms.decision_id(customer_id), terms.brand, terms.channels)
+        held_long = replace(policy, reservation_seconds=policy.message_reservation_seconds)
+        decision = decide(request, customer, offers, predicted, held_long)
+        return Entry(request, decision, predicted, policy.version, offers.terms.currency, assigned)
+
+    def _assigned(self, customer_id: str, customer: CustomerState) -> Assigned:
+        if not self.state.experiments:
+            return ()
+        channel = next(iter(self.terms.channels), None)
+        known = facts_of(self.state.experiments, customer, channel, self.terms.as_of)
+        return self.state.assign(customer_id, self.variants.get(customer_id, {}), self.terms.as_of, known)
+
+
+def _variants(connection: Connection, brand: str) -> dict[str, dict[str, str]]:
+    of = assignments.c
+    variants: dict[str, dict[str, str]] = {}
+    for row in connection.execute(select(of.unit_id, of.experiment, of.variant).where(of.brand == brand)):
+        variants.setdefault(row.unit_id, {})[row.experiment] = row.variant
+    return variants
 
 
 def _in_order(population: Population, planner: _Planner, decided: set[str], batch_size: int) -> Iterator[Profiles]:

@@ -2,6 +2,8 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import func, select
 
+from experiments.assignment import assign
+from experiments.design import Experiment, Variant
 from features.batching import to_batch
 from features.entities import CapPerCustomer, Offer, OfferKind
 from features.errors import FieldError
@@ -137,6 +139,20 @@ def test_a_budget_is_spent_where_it_is_worth_most_and_never_passed(store, town):
     assert {row.propensity for row in rows} == {1.0}
     with store.reading() as connection:
         assert connection.execute(select(func.sum(reservations.c.cost))).scalar() == 20_000
+
+
+def test_a_variant_decides_by_its_own_policy_and_is_logged(store, town):
+    offering = Variant(name="offer", weight=0.5)
+    holding_back = Variant(name="nothing", weight=0.5, policy={"least_value": 1000.0})
+    experiment = Experiment(name="holdout", variants=(offering, holding_back), start=NIGHT)
+    state = state_of(PERCENT)
+
+    rows = made(store, town, BrandState(state.offers, policy=state.policy, experiments=(experiment,)))
+
+    for row in rows:
+        variant = assign(experiment, row.customer_id)
+        assert row.offer_id == ("none" if variant is holding_back else "percent")
+    assert {row.offer_id for row in rows} == {"none", "percent"}
 
 
 def test_a_cap_on_everyone_holds_within_a_plan(store, town):
