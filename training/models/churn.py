@@ -39,7 +39,7 @@ Floats = NDArray[np.float64]
 
 TREES = "churn"
 HIGH_RISK, MEDIUM_RISK = 0.6, 0.3
-FEWEST_OF_EACH = 20
+FEWEST_OF_EACH = 10
 """Customers who came back, and who did not, below which there is nothing to learn."""
 BOOTSTRAP_SEED = 0
 NEVER_DAYS = 1e6
@@ -80,7 +80,7 @@ class ChurnModel:
         Raises
         ------
         NotEnoughData
-            If fewer than twenty customers came back after the cutoffs, or fewer than twenty did not.
+            If fewer than ten customers came back after the cutoffs, or fewer than ten did not.
         """
         _check(snapshots)
         teaching, newest = teaching_and_newest(snapshots)

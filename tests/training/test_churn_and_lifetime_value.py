@@ -1,0 +1,148 @@
+"""Both models of the feature vector, on a small shop: what holds for one holds for the other."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from features.history import Snapshot, open_history
+from features.store import open_store
+from features.vector import FEATURES, PURCHASES, PURPOSE_OF_FEATURE
+from training.errors import NotEnoughData, TrainingError
+from training.models import churn, lifetime_value
+from training.models.calibration import fit_platt, sigmoid
+from training.models.churn import ChurnModel, risk_band
+from training.models.lifetime_value import LifetimeValueModel, decayed_spend
+from training.models.manifest import FILE
+
+HORIZON_DAYS = 14
+MODELS = [ChurnModel, LifetimeValueModel]
+
+
+@pytest.fixture(scope="module")
+def snapshots(shop_workspace: Path) -> list[Snapshot]:
+    store = open_store(shop_workspace)
+    with open_history(store, "default") as history:
+        cutoffs = history.cutoffs(HORIZON_DAYS, count=5)
+        looked = [history.snapshot(cutoff, HORIZON_DAYS) for cutoff in cutoffs]
+    store.close()
+    return looked
+
+
+@pytest.fixture(scope="module")
+def fitted(snapshots: list[Snapshot]) -> Iterator[dict[Any, Any]]:
+    return {model: model.fit(snapshots[:-1], {}, seed=0) for model in MODELS}
+
+
+def outputs(model: Any, features: np.ndarray) -> np.ndarray:
+    predicted = model.predict(features)
+    return np.stack(predicted) if isinstance(predicted, tuple) else predicted
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_saved_model_predicts_the_same(
+    kind: Any, fitted: dict[Any, Any], snapshots: list[Snapshot], tmp_path: Path
+) -> None:
+    fitted[kind].save(tmp_path)
+
+    read = kind.load(tmp_path)
+
+    features = snapshots[-1].features
+    np.testing.assert_array_equal(outputs(read, features), outputs(fitted[kind], features))
+    assert read.horizon_days == HORIZON_DAYS
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_one_row_predicts_as_in_a_batch(kind: Any, fitted: dict[Any, Any], snapshots: list[Snapshot]) -> None:
+    features = snapshots[-1].features[:9]
+
+    alone = np.concatenate([np.atleast_2d(outputs(fitted[kind], row[None, :]).T) for row in features])
+
+    np.testing.assert_array_equal(alone, np.atleast_2d(outputs(fitted[kind], features).T).reshape(alone.shape))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_same_seed_fits_the_same_model(kind: Any, fitted: dict[Any, Any], snapshots: list[Snapshot]) -> None:
+    again = kind.fit(snapshots[:-1], {}, seed=0)
+
+    features = snapshots[-1].features
+    np.testing.assert_array_equal(outputs(again, features), outputs(fitted[kind], features))
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_model_of_other_features_is_refused(kind: Any, fitted: dict[Any, Any], tmp_path: Path) -> None:
+    fitted[kind].save(tmp_path)
+    text = (tmp_path / FILE).read_text()
+    (tmp_path / FILE).write_text(text.replace('"features": "', '"features": "other'))
+
+    with pytest.raises(TrainingError, match="features: got 'other"):
+        kind.load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_too_little_is_refused_with_what_is_needed(kind: Any, snapshots: list[Snapshot]) -> None:
+    nobody = snapshots[0]
+    silent = Snapshot(
+        nobody.as_of, nobody.horizon_days, nobody.profiles, nobody.features, np.zeros_like(nobody.orders),
+        np.zeros_like(nobody.spend), [[] for _ in nobody.orders], np.zeros_like(nobody.hour_offsets), nobody.hours[:0],
+    )  # fmt: skip
+
+    with pytest.raises(NotEnoughData, match="expected at least"):
+        kind.fit([silent], {}, seed=0)
+
+
+def test_churn_ranks_better_than_chance_on_a_later_cutoff(fitted: dict[Any, Any], snapshots: list[Snapshot]) -> None:
+    evaluation = churn.evaluate(fitted[ChurnModel], snapshots[-1])
+
+    assert evaluation.metrics["auc"] > 0.65
+    assert set(evaluation.baselines["days_since_last_purchase"]) <= set(evaluation.metrics)
+
+
+def test_quantiles_are_in_order_and_spend_is_never_negative(fitted: dict[Any, Any], snapshots: list[Snapshot]) -> None:
+    value = fitted[LifetimeValueModel].predict(snapshots[-1].features)
+
+    assert (value.low >= 0).all()
+    assert (value.low <= value.median).all()
+    assert (value.median <= value.high).all()
+    assert (value.mean > 0).all()
+
+
+def test_lifetime_value_is_measured_beside_decayed_spend(fitted: dict[Any, Any], snapshots: list[Snapshot]) -> None:
+    evaluation = lifetime_value.evaluate(fitted[LifetimeValueModel], snapshots[-1])
+
+    assert set(evaluation.baselines["decayed_spend"]) <= set(evaluation.metrics)
+    assert 0.5 < evaluation.metrics["total_predicted_over_actual"] < 2.0
+
+
+def test_steady_spending_by_hand() -> None:
+    features = np.full((1, len(FEATURES)), np.nan)
+    features[0, FEATURES.index("spend_decayed_90")] = 90 / np.log(2)
+
+    assert decayed_spend(features, 30) == pytest.approx(30)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_who_opted_out_of_profiling_still_gets_a_prediction(
+    kind: Any, fitted: dict[Any, Any], snapshots: list[Snapshot]
+) -> None:
+    features = snapshots[-1].features.copy()
+    features[:, [PURPOSE_OF_FEATURE[name] == PURCHASES for name in FEATURES]] = np.nan
+
+    assert np.isfinite(outputs(fitted[kind], features)).all()
+
+
+def test_calibration_finds_the_slope_that_made_the_outcomes() -> None:
+    generator = np.random.default_rng(0)
+    score = generator.normal(size=40_000)
+    outcome = (generator.random(score.size) < sigmoid(1.5 * score - 0.5)).astype(np.float64)
+
+    found = fit_platt(score, outcome)
+
+    assert found.slope == pytest.approx(1.5, abs=0.06)
+    assert found.intercept == pytest.approx(-0.5, abs=0.04)
+
+
+def test_risk_bands_rise_with_the_chance() -> None:
+    assert [risk_band(chance) for chance in (0.1, 0.3, 0.59, 0.6)] == ["low", "medium", "medium", "high"]
