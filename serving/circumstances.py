@@ -17,6 +17,7 @@ from serving.known import consent, mean_order, moment_of, order_count, purchases
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.targets import TargetPurchases, about, bought
+from training.models.churn import risk_band
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,6 @@ def _tier(customer: CustomerState) -> Value:
 def _score(predictions: Predictions, name: str) -> Value:
     churn = predictions.churn_probability
     if name == "churn_risk_band":
-        from training.models.churn import risk_band
-
         return None if churn is None else risk_band(churn)
     known = {"churn_probability": churn, "lifetime_value": predictions.lifetime_value}
     return known.get(name)
