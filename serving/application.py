@@ -21,6 +21,7 @@ from serving.errors import ServiceError, UnavailableError
 from serving.front import Handler
 from serving.loading import Loader
 from serving.metrics import Metrics
+from serving.past import Past
 from serving.surroundings import Clock
 from serving.writer import Write, Writer, is_of_store
 
@@ -43,6 +44,7 @@ class Application:
     store: Store
     clock: Clock
     reader: CustomerReader
+    past: Past
     writer: Writer
     loader: Loader
     metrics: Metrics
@@ -78,6 +80,7 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
         store=store,
         clock=clock,
         reader=CustomerReader(store),
+        past=Past(store),
         writer=Writer(store),
         loader=loader,
         metrics=Metrics(),

@@ -4,14 +4,30 @@ A sum of what happened cannot be asked what it was before its last event.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sqlalchemy import Connection, select
+
+from features.customer_links import members
+from features.event_json import event_of
+from features.events import Event
+from features.identity import roots
 from features.instant import MICROSECONDS_PER_DAY, Instant
+from features.kept_profiles import zones_of
+from features.lake import events_of_customers, read_segments
+from features.packing import pack, unpack
+from features.profile import fold
 from features.profiles import Profiles
+from features.schema import events, merges
 from features.store import Store
 from serving.decision import CustomerState
 from serving.errors import BadRequestError
+
+MOST_REMEMBERED = 1_000
+MOST_FOLDED_ONE_BY_ONE = 20
+"""More customers are aggregated together, which takes longer to begin and less for each."""
 
 
 def is_ahead(profile: Profiles | None, now: Instant) -> bool:
@@ -19,30 +35,85 @@ def is_ahead(profile: Profiles | None, now: Instant) -> bool:
     return profile is not None and bool(profile.last_event_at[0] > now + MICROSECONDS_PER_DAY)
 
 
-async def customer_as_of(
-    store: Store, brand: str, customer_id: str, customer: CustomerState, as_of: Instant
-) -> CustomerState:
-    """What was known of the customer before ``as_of``."""
-    uses = [use for use in customer.uses if use.decided_at < as_of]
-    if customer.profile is None or customer.profile.last_event_at[0] < as_of:
-        return replace(customer, uses=uses)
-    profiles = await asyncio.to_thread(profiles_as_of, store, brand, [customer_id], as_of)
-    return replace(customer, profile=profiles.get(customer_id), uses=uses)
+class Past:
+    """Remembers what it folded until something new is known of the customer."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._remembered: OrderedDict[tuple[str, str, Instant], tuple[Instant, int, Profiles | None]] = OrderedDict()
+
+    async def customer(self, brand: str, customer_id: str, customer: CustomerState, before: Instant) -> CustomerState:
+        """What was known of the customer before an instant.
+
+        Raises
+        ------
+        BadRequestError
+            If bulk history has to be read and what reads it is not installed.
+        """
+        profile = customer.profile
+        uses = [use for use in customer.uses if use.decided_at < before]
+        if profile is None or profile.last_event_at[0] < before:
+            return replace(customer, uses=uses)
+        return replace(customer, profile=await self._profile(brand, customer_id, profile, before), uses=uses)
+
+    async def _profile(self, brand: str, customer_id: str, latest: Profiles, before: Instant) -> Profiles | None:
+        key = (brand, customer_id, before)
+        version = (int(latest.last_event_at[0]), int(latest.column("events")[0]))
+        if key in self._remembered and self._remembered[key][:2] == version:
+            return self._remembered[key][2]
+        found = await asyncio.to_thread(profiles_before, self._store, brand, [customer_id], before)
+        self._remembered[key] = (*version, found.get(customer_id))
+        if len(self._remembered) > MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
+        return found.get(customer_id)
 
 
-def profiles_as_of(store: Store, brand: str, customer_ids: Sequence[str], as_of: Instant) -> dict[str, Profiles]:
-    """The profiles, by id, of those of whom something was known before ``as_of``.
+def profiles_before(store: Store, brand: str, customer_ids: Sequence[str], before: Instant) -> dict[str, Profiles]:
+    """The profiles, by id, of those of whom something was known before an instant.
 
     Raises
     ------
     BadRequestError
-        If what reads the history is not installed.
+        If bulk history has to be read and what reads it is not installed.
     """
     try:
-        from features.history import open_history
+        if len(customer_ids) > MOST_FOLDED_ONE_BY_ONE:
+            return _aggregated(store, brand, customer_ids, before)
+        with store.reading() as connection:
+            found = {
+                customer_id: _folded(connection, store, brand, customer_id, before) for customer_id in customer_ids
+            }
     except ImportError as error:
-        expected = "a time after the customer's last event, or lagniappe[train] installed to read the history"
-        raise BadRequestError(f"as_of: got {as_of}, expected {expected}", field="as_of") from error
-    with open_history(store, brand, as_of) as history:
-        profiles = history.profiles(as_of, customer_ids=customer_ids)
+        expected = "a time after the customer's last event, or lagniappe[train] installed to read bulk history"
+        raise BadRequestError(f"as_of: got an earlier time, expected {expected}", field="as_of") from error
+    return {customer_id: profiles for customer_id, profiles in found.items() if profiles is not None}
+
+
+def _aggregated(store: Store, brand: str, customer_ids: Sequence[str], before: Instant) -> dict[str, Profiles]:
+    from features.history import open_history
+
+    with open_history(store, brand, before) as history:
+        profiles = history.profiles(before, customer_ids=customer_ids)
     return {customer_id: profiles.take([row]) for row, customer_id in enumerate(profiles.customer_ids)}
+
+
+def _folded(connection: Connection, store: Store, brand: str, customer_id: str, before: Instant) -> Profiles | None:
+    people = _one_person(connection, brand, customer_id, before)
+    mine = (events.c.brand == brand) & events.c.customer_id.in_(people) & (events.c.occurred_at < before)
+    found: list[Event] = [event_of(body) for body in connection.execute(select(events.c.body).where(mine)).scalars()]
+    in_bulk = events_of_customers(store.lake, read_segments(connection, brand), people)
+    found += [event for event in in_bulk if event.occurred_at < before]
+    if not found:
+        return None
+    timezone = zones_of(connection, brand)(customer_id)
+    return unpack(customer_id, pack(customer_id, fold(found, timezone), timezone))
+
+
+def _one_person(connection: Connection, brand: str, customer_id: str, before: Instant) -> list[str]:
+    """The ids that were known to be one customer's before an instant."""
+    people = sorted(members(connection, brand, [customer_id]))
+    query = select(merges.c.merged_customer_id, merges.c.customer_id, merges.c.occurred_at).where(
+        merges.c.brand == brand, merges.c.merged_customer_id.in_(people)
+    )
+    root = roots([(row[0], row[1], row[2]) for row in connection.execute(query)], before)
+    return [person for person in people if root.get(person, person) == root.get(customer_id, customer_id)]

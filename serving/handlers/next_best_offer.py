@@ -16,7 +16,7 @@ from serving.errors import BadRequestError
 from serving.experiment_facts import facts_of
 from serving.handlers.person import known_person
 from serving.loading import Assigned, BrandState
-from serving.past import customer_as_of, is_ahead
+from serving.past import is_ahead
 from serving.predictions import Models, horizon_days, predict
 from serving.schemas import NextBestOfferRequest, decoded, parsed_instant
 
@@ -34,7 +34,7 @@ async def next_best_offer(application: Application, body: bytes) -> bytes:
     request = _request(application, asked, now, _new_decision_id(now))
     customer = application.reader.read(request.brand, request.customer_id, now)
     if is_ahead(customer.profile, now):
-        customer = await customer_as_of(application.store, request.brand, request.customer_id, customer, now)
+        customer = await application.past.customer(request.brand, request.customer_id, customer, now)
     entry = _decided(application, request, customer, asked.idempotency_key)
     kept = await application.writer.submit(application.record, entry)
     if kept.decision is not None:
@@ -51,7 +51,7 @@ async def _without_trace(application: Application, asked: NextBestOfferRequest) 
     request = replace(request, decision_id=f"dry-run:{request.customer_id}:{decided_at}")
     customer = application.reader.read(request.brand, request.customer_id, decided_at)
     if as_of is not None or is_ahead(customer.profile, now):
-        customer = await customer_as_of(application.store, request.brand, request.customer_id, customer, decided_at)
+        customer = await application.past.customer(request.brand, request.customer_id, customer, decided_at)
     entry = _decided(application, request, customer, None)
     return entry.answer(entry.decision, is_kept=False)
 

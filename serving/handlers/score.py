@@ -14,7 +14,7 @@ from features.profiles import Profiles, concatenate, empty
 from features.store import Store
 from serving.application import Application
 from serving.loading import BrandState
-from serving.past import is_ahead, profiles_as_of
+from serving.past import is_ahead, profiles_before
 from serving.schemas import ScoreRequest, decoded, shown_instant
 from serving.scoring import Score
 from serving.scoring import score as score_all
@@ -58,5 +58,5 @@ def _profiles(store: Store, brand: str, people: Sequence[str], now: Instant) -> 
     known = {customer_id: unpack(customer_id, body) for customer_id, body in packed.items()}
     ahead = [customer_id for customer_id, profile in known.items() if is_ahead(profile, now)]
     if ahead:
-        known |= profiles_as_of(store, brand, ahead, now)
+        known |= profiles_before(store, brand, ahead, now)
     return concatenate([known.get(customer_id) or empty([customer_id]) for customer_id in people])
