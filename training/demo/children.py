@@ -14,7 +14,7 @@ import msgspec
 
 from training.demo.errors import DemoError
 
-_LEFT_OUT = ("LAGNIAPPE_DATABASE_URL", "LAGNIAPPE_WORKSPACE", "LAGNIAPPE_CLOCK", "MLFLOW_TRACKING_URI")
+_LEFT_OUT = ("LAGNIAPPE_", "MLFLOW_TRACKING_URI")
 """The demo keeps to its own folder, whatever the environment names."""
 _GRACE_SECONDS = 10.0
 _LINES_SHOWN = 12
@@ -26,7 +26,7 @@ def command_line(arguments: Sequence[str]) -> list[str]:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
     return {**kept, **(extra or {})}
 
 

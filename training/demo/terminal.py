@@ -150,7 +150,7 @@ def _money(money: Money) -> Iterator[RenderableType]:
     )
 
 
-def _models(findings: Findings) -> Table:
+def _models(findings: Findings) -> Padding:
     rows = [
         (
             one.model,
