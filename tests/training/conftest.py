@@ -39,7 +39,7 @@ def tracker(sqlite_store: Store, empty_mlflow_database: Path) -> tracking.Tracke
     return tracking.connect(sqlite_store.workspace, "default")
 
 
-DAYS = 100
+DAYS = 50
 CUSTOMERS = 150
 
 
@@ -48,7 +48,7 @@ def shopping(seed: int = 1) -> list[Event]:
     generator = np.random.default_rng(seed)
     events: list[Event] = []
     for customer in range(CUSTOMERS):
-        stops = generator.integers(20, DAYS) if customer % 3 == 0 else DAYS
+        stops = generator.integers(10, DAYS) if customer % 3 == 0 else DAYS
         day = generator.integers(0, 7)
         favourites = generator.choice(20, size=4, replace=False)
         while day < stops:
