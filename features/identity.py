@@ -44,7 +44,7 @@ def roots(merges: Iterable[Merge], before: Instant | None = None) -> dict[str, s
     {'a': 'b'}
     """
     parents: dict[str, str] = {}
-    for merged, stays, occurred_at in sorted(merges, key=lambda merge: (merge[2], merge[0])):
+    for merged, stays, occurred_at in sorted(merges, key=lambda merge: (merge[2], merge[:2])):
         if before is not None and occurred_at >= before:
             break
         ends, root = find(parents, merged), find(parents, stays)

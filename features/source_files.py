@@ -20,8 +20,8 @@ Connection = Any
 """A DuckDB connection (imported only where a file is opened)."""
 
 HEAD_BYTES = 1 << 20
-MOST_MALFORMED = 100_000
-"""More malformed lines than this are taken for a file of another kind."""
+MOST_MALFORMED = 1_000_000
+"""So many faults in the lines are taken for a file of another kind; a line may have several."""
 _LONGEST_LINE = 2 << 20
 _DELIMITERS = ",;\t|"
 _CSV = (".csv", ".tsv", ".txt")
@@ -187,13 +187,13 @@ def _set_aside(connection: Connection, expected: str) -> None:
         "|| lower(replace(min(error_type::VARCHAR), '_', ' ')) || ', expected ' || ? FROM reject_errors GROUP BY line",
         [expected],
     )
+    _stop_at_garbage(connection, "reject_errors", expected)
     connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
-    _stop_at_garbage(connection, expected)
 
 
-def _stop_at_garbage(connection: Connection, expected: str) -> None:
-    if connection.execute("SELECT count(*) FROM malformed").fetchone()[0] >= MOST_MALFORMED:
-        raise UnreadableFileError("file", f"{MOST_MALFORMED} malformed lines", expected)
+def _stop_at_garbage(connection: Connection, faults: str, expected: str) -> None:
+    if connection.execute(f"SELECT count(*) FROM {faults}").fetchone()[0] >= MOST_MALFORMED:
+        raise UnreadableFileError("file", f"{MOST_MALFORMED} faults in its lines", expected)
 
 
 def _read_json(connection: Connection, _: Source, path: Path) -> None:
@@ -213,7 +213,7 @@ def _read_json(connection: Connection, _: Source, path: Path) -> None:
         f"INSERT INTO malformed SELECT rowid, line, 'expected {expected}' FROM raw "
         f"WHERE NOT ({is_object}) LIMIT {MOST_MALFORMED}"
     )
-    _stop_at_garbage(connection, expected)
+    _stop_at_garbage(connection, "malformed", expected)
     connection.execute(f"DELETE FROM raw WHERE NOT ({is_object})")
 
 
