@@ -32,14 +32,22 @@ class Stage:
             yield result
         step = Step(what, time.monotonic() - started, "; ".join(result))
         self.steps.append(step)
-        self._console.print(f"[dim]{step.seconds:6.1f} s[/dim]  {what}  [dim]{step.result}[/dim]", highlight=False)
+        self._console.print(
+            f"[dim]{step.seconds:6.1f} s[/dim]  {what}  [dim]{step.result}[/dim]", highlight=False, soft_wrap=True
+        )
 
     def verb(self, arguments: Sequence[str], workspace: Path) -> Any:
         """The document that a verb answers."""
-        with self.step(f"lagniappe {' '.join(arguments)}") as result:
+        with self.step(f"lagniappe {' '.join(_short(argument) for argument in arguments)}") as result:
             document = run_verb([*arguments, "--workspace", str(workspace)], self._log)
             result.append(_said(document))
         return document
+
+
+def _short(argument: str) -> str:
+    """A path as seen from here, where that is shorter."""
+    path = Path(argument)
+    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else argument
 
 
 def _said(document: Any) -> str:
