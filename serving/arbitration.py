@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from features.compiled import compiled
 from features.entities import Offer, OfferKind, Product
 from features.money import MONEY_SCALE, from_money
 from serving.offer_cost import CostUnknownError, OfferCost, chosen_value, offer_cost
@@ -145,24 +146,55 @@ def accept_prior(offer: Offer, usual_spend: float) -> float:
 
 def values(worth: Worth, known: Circumstances, policy: Policy) -> Values:
     """The worth of every offer for one customer."""
-    accept = accept_probability(worth.accept_prior, known.affinity)
-    spend = np.where(np.isnan(known.target_spend), worth.target_price, known.target_spend)
-    spend = np.where(np.isnan(spend), known.typical_order, spend)
-    anyway = known.affinity * known.order_probability
-    cost = worth.cost_fixed + worth.cost_share * spend
-    kept = known.churn_probability * policy.retention_lift * known.lifetime_value
-    added = 1.0 - anyway * (1.0 - policy.spend_lift)
-    gain = (added * spend + kept) * worth.margin_rate
-    largest = policy.worst_case_orders * known.typical_order
-    return Values(
-        expected_value=accept * (gain - cost + worth.priority),
-        accept_probability=accept,
-        worst_cost=worth.cost_fixed + worth.cost_share * np.maximum(spend, largest),
+    found = Values(np.empty(len(worth.priority)), np.empty(len(worth.priority)), np.empty(len(worth.priority)))
+    _fill_values(
+        *(
+            worth.accept_prior,
+            worth.margin_rate,
+            worth.target_price,
+            worth.cost_fixed,
+            worth.cost_share,
+            worth.priority,
+        ),
+        *(known.affinity, known.target_spend, known.typical_order, known.order_probability),
+        known.churn_probability * policy.retention_lift * known.lifetime_value,
+        policy.spend_lift,
+        policy.worst_case_orders * known.typical_order,
+        *(found.expected_value, found.accept_probability, found.worst_cost),
     )
+    return found
 
 
-def accept_probability(prior: Floats, affinity: Floats) -> Floats:
-    return np.minimum(prior * (1.0 + AFFINITY_EFFECT * np.sqrt(affinity)), MOST_LIKELY)
+@compiled
+def _fill_values(
+    accept_prior: Floats,
+    margin_rate: Floats,
+    target_price: Floats,
+    cost_fixed: Floats,
+    cost_share: Floats,
+    priority: Floats,
+    affinity: Floats,
+    target_spend: Floats,
+    typical_order: float,
+    order_probability: float,
+    kept_spend: float,
+    spend_lift: float,
+    largest_spend: float,
+    expected_value: Floats,
+    accept_probability: Floats,
+    worst_cost: Floats,
+) -> None:
+    for row in range(accept_prior.size):
+        spend = target_spend[row]
+        if np.isnan(spend):
+            spend = typical_order if np.isnan(target_price[row]) else target_price[row]
+        accept = min(accept_prior[row] * (1.0 + AFFINITY_EFFECT * np.sqrt(affinity[row])), MOST_LIKELY)
+        anyway = affinity[row] * order_probability
+        added_spend = (1.0 - anyway + anyway * spend_lift) * spend
+        gain = (added_spend + kept_spend) * margin_rate[row] + priority[row]
+        expected_value[row] = accept * (gain - cost_fixed[row] - cost_share[row] * spend)
+        accept_probability[row] = accept
+        worst_cost[row] = cost_fixed[row] + cost_share[row] * max(spend, largest_spend)
 
 
 def to_minor(cost: float) -> int:

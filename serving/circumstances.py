@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.instant import Instant
 from features.money import MONEY_SCALE, Money
@@ -27,20 +26,6 @@ class OfferHistory:
     orders: int
     purchases: TargetPurchases
 
-    @property
-    def share_of_orders(self) -> NDArray[np.float64]:
-        """The share of orders that held something of the target, as far as lines tell; one order is little evidence."""
-        share: NDArray[np.float64] = np.minimum(self.purchases.lines, self.orders) / (self.orders + 1.0)
-        return share
-
-    @property
-    def spend(self) -> NDArray[np.float64]:
-        """Currency units on the target in an order that holds it; NaN where there was none."""
-        orders = np.minimum(self.purchases.lines, max(self.orders, 1))
-        spend = np.full(orders.shape, np.nan)
-        np.divide(self.purchases.amount / MONEY_SCALE, orders, out=spend, where=orders > 0)
-        return spend
-
 
 def offer_history(profile: Profiles | None, offers: OfferTable) -> OfferHistory:
     if profile is None:
@@ -59,14 +44,14 @@ def circumstances(
 ) -> Circumstances:
     """With a basket an order is certain, and what is in the basket would be bought anyway."""
     basket = request.basket or ()
-    own = history.share_of_orders if predictions.affinity is None else predictions.affinity
+    own = history.purchases.share_of(history.orders) if predictions.affinity is None else predictions.affinity
     is_certain = offers.targets.is_everything
     if basket:
         is_certain = is_certain | about(offers.targets, (line.product_id for line in basket))
     churn = predictions.churn_probability
     return Circumstances(
         affinity=np.where(is_certain, 1.0, own),
-        target_spend=history.spend,
+        target_spend=history.purchases.spend_in(history.orders),
         typical_order=(basket_amount(request, offers) or 0) / MONEY_SCALE
         or mean_order(profile)
         or policy.typical_order,

@@ -76,7 +76,7 @@ def mean_order(profile: Profiles | None) -> float | None:
     """Currency units that one customer's orders come to; ``None`` before the first."""
     if profile is None or not profile.orders.amount.size:
         return None
-    return float(profile.orders.amount.mean()) / MONEY_SCALE
+    return int(profile.orders.amount.sum()) / len(profile.orders.amount) / MONEY_SCALE
 
 
 def moment_of(profile: Profiles, decided_at: Instant) -> Instant:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from features.compiled import compiled
 from features.entities import Offer, Product
+from features.money import MONEY_SCALE
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -28,10 +29,24 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class TargetPurchases:
-    """What one customer bought of each offer's target; amounts in money."""
+    """What one customer bought of each offer's target; amounts in money.
+
+    Lines tell of orders only so far: an order is taken to hold one line of the target, as long as there are orders.
+    """
 
     lines: Floats
     amount: Floats
+
+    def share_of(self, orders: int) -> Floats:
+        """The share of orders that held something of the target; one order is little evidence."""
+        share: Floats = np.minimum(self.lines, orders) / (orders + 1.0)
+        return share
+
+    def spend_in(self, orders: int) -> Floats:
+        """Currency units on the target in an order that holds it; NaN where there was none."""
+        spend = np.empty(self.lines.size)
+        _fill_spend(self.lines, self.amount, max(orders, 1), spend)
+        return spend
 
 
 def build_targets(offers: Sequence[Offer], products: Sequence[Product]) -> Targets:
@@ -97,6 +112,12 @@ def _add(
             for place in range(offsets[row], offsets[row + 1]):
                 lines_of_target[offer_rows[place]] += lines[position]
                 amount_of_target[offer_rows[place]] += amount[position]
+
+
+@compiled
+def _fill_spend(lines: Floats, amount: Floats, orders: int, spend: Floats) -> None:
+    for row in range(lines.size):
+        spend[row] = amount[row] / MONEY_SCALE / min(lines[row], orders) if lines[row] > 0 else np.nan
 
 
 def about(targets: Targets, product_ids: Iterable[str]) -> NDArray[np.bool_]:
