@@ -10,14 +10,16 @@ import numpy as np
 
 from features.instant import Instant
 from features.profiles import Profiles
-from training.errors import TrainingError
 from training.evaluation import Evaluation
 from training.models.affinity import AffinityWeights, Targets, add_rates, chances, index_targets
+from training.models.calibration import Platt
 from training.models.candidates import candidates_of
 from training.models.collaborative_filtering import Tastes
+from training.models.manifest import read_manifest, write_manifest
 from training.models.product_knowledge import ProductKnowledge
 from training.models.purchase_histories import Floats, Integers, PurchaseHistories, histories_of, lookup
 from training.models.trees import FlatTrees
+from training.search_space import Range
 
 if TYPE_CHECKING:
     from features.history import Snapshot
@@ -27,15 +29,25 @@ RankedProducts = tuple[list[str], list[float]]
 
 CUSTOMERS_AT_A_TIME = 512
 ARRAYS_FILE = "favourite_product.npz"
-WORDS_FILE = "favourite_product.json"
+VOCABULARY_FILE = "vocabulary.json"
 TREES = "ranker"
-FORMAT = 1
 MEASURED_PRODUCTS = 10
+
+SEARCH_SPACE = {
+    "trees": Range(30, 120, is_log=True),
+    "leaves": Range(7, 31, is_log=True),
+    "learning_rate": Range(0.05, 0.2, is_log=True),
+    "least_rows_in_leaf": Range(50, 2_000, is_log=True),
+    "taste_weight": Range(0.5, 40.0, is_log=True),
+    "taste_ridge": Range(0.01, 10.0, is_log=True),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class FavouriteProductModel:
-    """``score_scale`` (2) turns the sum of the trees into a chance."""
+    """``vocabulary`` gives the ids of product codes, ``codes`` is the other way round; ``calibration`` turns the sum of
+    the trees into a chance.
+    """
 
     name: ClassVar[str] = "favourite-product"
 
@@ -43,7 +55,7 @@ class FavouriteProductModel:
     knowledge: ProductKnowledge
     tastes: Tastes
     trees: FlatTrees
-    score_scale: Floats
+    calibration: Platt
     weights: AffinityWeights
     horizon_days: int
     importance: dict[str, float]
@@ -68,19 +80,29 @@ class FavouriteProductModel:
     def rank(self, profiles: Profiles, as_of: Instant, limit: int) -> list[RankedProducts]:
         """One list a customer, at most ``limit`` long; the score is the chance to be in the next order, roughly."""
         histories = histories_of(profiles, as_of, self.codes)
-        customers = np.arange(len(profiles))
-        ranked: list[RankedProducts] = []
-        for start in range(0, len(customers), CUSTOMERS_AT_A_TIME):
-            chosen = customers[start : start + CUSTOMERS_AT_A_TIME]
-            ranked += self._rank(chosen, histories, profiles.products.vocabulary, limit)
+        buyers = np.flatnonzero(np.diff(histories.product_offsets))
+        ranked = [self._popular(limit)] * len(profiles) if len(buyers) < len(profiles) else [([], [])] * len(profiles)
+        for start in range(0, len(buyers), CUSTOMERS_AT_A_TIME):
+            chosen = buyers[start : start + CUSTOMERS_AT_A_TIME]
+            lists = self._rank(chosen, histories, profiles.products.vocabulary, limit)
+            for i, ranking in zip(chosen.tolist(), lists, strict=True):
+                ranked[i] = ranking
         return ranked
+
+    def _popular(self, limit: int) -> RankedProducts:
+        """For those who have bought nothing: what everyone buys, of as many products as a first order is expected to
+        hold."""
+        popularity = np.exp(self.knowledge.popularity[:-1])
+        codes = self.knowledge.popular[:limit]
+        expected = np.exp(self.weights.new[0]) * popularity[codes] / popularity.sum()
+        return [self.vocabulary[code] for code in codes.tolist()], (1.0 - np.exp(-expected)).tolist()
 
     def _rank(
         self, customers: Integers, histories: PurchaseHistories, bought: list[str], limit: int
     ) -> list[RankedProducts]:
         found = candidates_of(customers, histories, self.knowledge, self.tastes)
         raw = self.trees.predict_raw(found.rows)
-        scores = 1.0 / (1.0 + np.exp(-(self.score_scale[0] + self.score_scale[1] * raw)))
+        scores = self.calibration.probability(raw)
         ranked, start = [], 0
         for count in found.counts.tolist():
             best = start + np.argsort(-raw[start : start + count], kind="stable")[:limit]
@@ -138,38 +160,35 @@ class FavouriteProductModel:
 
     def save(self, folder: Path) -> None:
         arrays = {f"{part}.{name}": value for part in PARTS for name, value in getattr(self, part)._asdict().items()}
-        np.savez(folder / ARRAYS_FILE, allow_pickle=False, score_scale=self.score_scale, **arrays)
-        words = {
-            "model": self.name,
-            "format": FORMAT,
-            "horizon_days": self.horizon_days,
-            "importance": self.importance,
-            "vocabulary": self.vocabulary,
-        }
-        (folder / WORDS_FILE).write_text(json.dumps(words), encoding="utf-8")
+        np.savez(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
+        (folder / VOCABULARY_FILE).write_text(json.dumps(self.vocabulary), encoding="utf-8")
         self.trees.save(folder, TREES)
+        words = {
+            "horizon_days": self.horizon_days,
+            "calibration": self.calibration._asdict(),
+            "products": len(self.vocabulary),
+            "importance": self.importance,
+        }
+        write_manifest(folder, self.name, words)
 
     @classmethod
     def load(cls, folder: Path) -> "FavouriteProductModel":
-        words = json.loads((folder / WORDS_FILE).read_text(encoding="utf-8"))
-        if (words["model"], words["format"]) != (cls.name, FORMAT):
-            found = f"{words['model']} format {words['format']}"
-            raise TrainingError(f"{folder}: got {found}, expected {cls.name} format {FORMAT}")
+        words = read_manifest(folder, cls.name)
+        vocabulary = tuple(json.loads((folder / VOCABULARY_FILE).read_text(encoding="utf-8")))
         with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
             knowledge, tastes, weights = (
                 kind(**{name: arrays[f"{part}.{name}"] for name in kind._fields}) for part, kind in PARTS.items()
             )
-            score_scale = arrays["score_scale"]
         return cls(
-            vocabulary=tuple(words["vocabulary"]),
+            vocabulary=vocabulary,
             knowledge=knowledge,
             tastes=tastes._replace(weight=float(tastes.weight)),
             trees=FlatTrees.load(folder, TREES),
-            score_scale=score_scale,
+            calibration=Platt(**words["calibration"]),
             weights=weights,
             horizon_days=words["horizon_days"],
             importance=words["importance"],
-            codes={product_id: code for code, product_id in enumerate(words["vocabulary"])},
+            codes={product_id: code for code, product_id in enumerate(vocabulary)},
         )
 
 

@@ -12,6 +12,9 @@ from training.models.product_knowledge import ProductKnowledge
 from training.models.purchase_histories import Floats, Integers, NextBaskets, PurchaseHistories, is_within
 from training.models.trees import FlatTrees, flatten
 
+FEWEST_ROWS_TO_SHARE = 100_000
+"""Below that threads wait for each other longer than they work; on a busy machine a hundred times longer."""
+
 
 class RankingRows(NamedTuple):
     """Candidates of customers who did order; ``sizes`` says how many each of them has."""
@@ -47,12 +50,14 @@ def fit_ranker(examples: Sequence[RankingRows], parameters: Mapping[str, float |
     """Trees whose sum orders a customer's candidates."""
     import lightgbm
 
+    rows = np.concatenate([example.rows for example in examples])
+    threads = 0 if len(rows) > FEWEST_ROWS_TO_SHARE else 1
     data = lightgbm.Dataset(
-        np.concatenate([example.rows for example in examples]),
+        rows,
         np.concatenate([example.is_hit for example in examples]).astype(np.float64),
         group=np.concatenate([example.sizes for example in examples]),
         feature_name=list(CANDIDATE_FEATURES),
-        params={"max_bin": 63, "verbose": -1},
+        params={"max_bin": 63, "num_threads": threads, "verbose": -1},
     )
     settings = {
         "objective": "lambdarank",
@@ -63,6 +68,7 @@ def fit_ranker(examples: Sequence[RankingRows], parameters: Mapping[str, float |
         "max_bin": 63,
         "seed": seed,
         "deterministic": True,
+        "num_threads": threads,
         "force_col_wise": True,
         "verbose": -1,
     }

@@ -1,6 +1,5 @@
 """The hour of the local week at which a customer is best written to."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,19 +9,20 @@ import numpy as np
 
 from features.instant import HOURS_PER_WEEK, Instant
 from features.profiles import Profiles
-from training.errors import TrainingError
 from training.evaluation import Evaluation
+from training.models.manifest import read_manifest, write_manifest
 from training.models.message_response import MessageResponse, times_response
 from training.models.week_hours import Floats, Segments, Strengths, activity_of, all_hours, everyones_hours
 from training.ranking_metrics import hour_log_loss, mean_difference, top_hours_hit
+from training.search_space import Range
 
 if TYPE_CHECKING:
     from features.history import Snapshot
 
 ARRAYS_FILE = "send_time.npz"
-WORDS_FILE = "send_time.json"
-FORMAT = 1
 BOOTSTRAP_SEED = 0
+
+SEARCH_SPACE = {"segments": Range(1, 24, is_log=True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +64,15 @@ class SendTimeModel:
             folder / ARRAYS_FILE, allow_pickle=False, everyone=self.everyone, **self.segments._asdict(), **response
         )
         words = {
-            "model": self.name,
-            "format": FORMAT,
             "horizon_days": self.horizon_days,
             "strengths": self.strengths._asdict(),
             "has_response": self.response is not None,
         }
-        (folder / WORDS_FILE).write_text(json.dumps(words, indent=1), encoding="utf-8")
+        write_manifest(folder, self.name, words)
 
     @classmethod
     def load(cls, folder: Path) -> "SendTimeModel":
-        words = json.loads((folder / WORDS_FILE).read_text(encoding="utf-8"))
-        if (words["model"], words["format"]) != (cls.name, FORMAT):
-            found = f"{words['model']} format {words['format']}"
-            raise TrainingError(f"{folder}: got {found}, expected {cls.name} format {FORMAT}")
+        words = read_manifest(folder, cls.name)
         with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
             segments = Segments(*(arrays[name] for name in Segments._fields))
             response = None

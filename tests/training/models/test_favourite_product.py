@@ -1,0 +1,197 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from features.history import Snapshot
+from features.profiles import Profiles, empty
+from training.errors import NotEnoughData, TrainingError
+from training.models.collaborative_filtering import Tastes, cholesky_solve, learn_tastes, taste_of
+from training.models.favourite_product import FavouriteProductModel, evaluate
+from training.models.favourite_product_training import answer, example_of
+from training.models.purchase_histories import histories_of
+
+ProfilesOf = Callable[..., Profiles]
+SnapshotOf = Callable[..., Snapshot]
+
+
+@pytest.fixture(scope="module")
+def model(past: list[Snapshot]) -> FavouriteProductModel:
+    return FavouriteProductModel.fit(past, {}, seed=1)
+
+
+def test_the_habit_comes_first(model: FavouriteProductModel, future: Snapshot) -> None:
+    ranked = model.rank(future.profiles, future.as_of, 3)
+
+    first = [products[0] for products, _ in ranked]
+    assert np.mean([product == ("tea", "milk")[customer % 2] for customer, product in enumerate(first)]) > 0.95
+
+
+def test_a_list_is_sorted_without_repeats_and_no_longer_than_asked(
+    model: FavouriteProductModel, future: Snapshot
+) -> None:
+    for products, scores in model.rank(future.profiles, future.as_of, 7):
+        assert len(products) == len(set(products)) == len(scores) == 7
+        assert scores == sorted(scores, reverse=True)
+        assert all(0 <= score <= 1 for score in scores)
+
+
+def test_the_baseline_is_matched_where_habits_are_all_there_is(model: FavouriteProductModel, future: Snapshot) -> None:
+    found = evaluate(model, future)
+
+    assert found.metrics["ndcg_at_10"] >= found.baselines["personal_frequency"]["ndcg_at_10"] - 0.03
+    assert found.metrics["ndcg_at_10"] > found.baselines["most_popular"]["ndcg_at_10"]
+    assert found.metrics["ndcg_at_10_difference_low"] <= found.metrics["ndcg_at_10_difference_high"]
+
+
+def test_a_new_customer_gets_popular_products(model: FavouriteProductModel, future: Snapshot) -> None:
+    [(products, _)] = model.rank(empty(["nobody"]), future.as_of, 5)
+
+    assert {"milk", "tea"} <= set(products)
+
+
+def test_a_product_launched_after_training_enters_through_the_customers_own_history(
+    model: FavouriteProductModel, profiles_of: ProfilesOf, future: Snapshot
+) -> None:
+    fan = profiles_of({"fan": [(7.0 * week, ["launched"]) for week in range(24)]})
+
+    [(products, _)] = model.rank(fan, future.as_of, 5)
+
+    assert "launched" in products
+
+
+def test_one_customer_is_ranked_as_in_a_batch(model: FavouriteProductModel, future: Snapshot) -> None:
+    everybody = model.rank(future.profiles, future.as_of, 10)
+
+    assert [model.rank(future.profiles.take([i]), future.as_of, 10)[0] for i in (0, 7, 119)] == [
+        everybody[i] for i in (0, 7, 119)
+    ]
+
+
+def test_a_loaded_model_answers_like_the_saved_one(
+    model: FavouriteProductModel, future: Snapshot, tmp_path: Path
+) -> None:
+    model.save(tmp_path)
+
+    loaded = FavouriteProductModel.load(tmp_path)
+
+    assert loaded.rank(future.profiles, future.as_of, 10) == model.rank(future.profiles, future.as_of, 10)
+    targets = (frozenset({"milk"}), None)
+    assert (
+        loaded.affinity(future.profiles.take([3]), future.as_of, targets)
+        == model.affinity(future.profiles.take([3]), future.as_of, targets)
+    ).all()
+
+
+def test_a_folder_of_another_format_is_refused(model: FavouriteProductModel, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    words = tmp_path / "manifest.json"
+    words.write_text(words.read_text().replace('"format": 1', '"format": 99'))
+
+    with pytest.raises(TrainingError, match="format: got 99, expected 1"):
+        FavouriteProductModel.load(tmp_path)
+
+
+def test_training_is_repeatable(past: list[Snapshot], future: Snapshot, model: FavouriteProductModel) -> None:
+    again = FavouriteProductModel.fit(past, {}, seed=1)
+
+    assert again.rank(future.profiles, future.as_of, 10) == model.rank(future.profiles, future.as_of, 10)
+
+
+def test_a_history_without_baskets_is_not_enough(past: list[Snapshot]) -> None:
+    silent = [replace(snapshot, next_basket=[[]] * len(snapshot.profiles)) for snapshot in past]
+
+    with pytest.raises(NotEnoughData, match="next baskets: got 0, expected at least 30"):
+        FavouriteProductModel.fit(silent, {}, seed=1)
+
+
+def test_knowledge_of_a_cutoff_is_no_younger_than_the_cutoff(past: list[Snapshot]) -> None:
+    codes = {product: code for code, product in enumerate(past[0].profiles.products.vocabulary)}
+    honest = [example_of(snapshot, codes) for snapshot in past]
+    other = replace(past[1], next_basket=[["p1"] for _ in past[1].profiles.customer_ids])
+    changed = [honest[0], example_of(other, codes), example_of(past[2], codes)]
+
+    before, after = answer(honest, 1, len(codes)).knowledge, answer(changed, 1, len(codes)).knowledge
+
+    assert all((one == two).all() for one, two in zip(before, after, strict=True))
+
+
+# --- affinity
+
+
+def test_affinity_is_higher_for_the_habit_and_certain_for_everything(
+    model: FavouriteProductModel, future: Snapshot
+) -> None:
+    targets = (frozenset({"tea"}), frozenset({"milk"}), frozenset({"tea", "milk"}), None, frozenset({"unheard of"}))
+
+    tea, milk, either, everything, unheard = model.affinity(future.profiles.take([0]), future.as_of, targets)
+
+    assert tea > 0.5 > milk
+    assert either >= tea
+    assert (everything, unheard) == (1.0, 0.0)
+
+
+def test_affinity_is_calibrated(model: FavouriteProductModel, future: Snapshot) -> None:
+    targets = [frozenset({"milk"}), frozenset({"tea"}), frozenset(f"p{number}" for number in range(10))]
+    ordered = [i for i, basket in enumerate(future.next_basket) if basket]
+
+    chances = model.affinities(future.profiles.take(ordered), future.as_of, model.target_codes(targets))
+
+    bought = np.array([[bool(target.intersection(future.next_basket[i])) for target in targets] for i in ordered])
+    assert chances.mean(axis=0) == pytest.approx(bought.mean(axis=0), abs=0.1)
+
+
+def test_a_nobody_has_the_chance_of_first_purchases(model: FavouriteProductModel, future: Snapshot) -> None:
+    chances = model.affinity(empty(["nobody"]), future.as_of, (frozenset({"milk"}), frozenset()))
+
+    assert 0 < chances[0] < 1
+    assert chances[1] == 0
+
+
+# --- collaborative filtering
+
+
+def test_tastes_find_the_other_half_of_a_checkerboard(profiles_of: ProfilesOf) -> None:
+    """Even customers buy even products, odd ones odd products; each customer lacks one of theirs."""
+    orders = {
+        f"c{i:02}": [(1.0, [f"p{p:02}" for p in range(i % 2, 20, 2) if p != i % 20])] for i in range(40)
+    }  # fmt: skip
+    codes = {f"p{p:02}": p for p in range(20)}
+    histories = histories_of(profiles_of(orders), 30 * 86_400_000_000, codes)
+
+    tastes = learn_tastes(histories, 20, factors=4, weight=10.0, ridge=0.1, sweeps=15, seed=3)
+
+    for i in range(20):
+        mine = slice(histories.product_offsets[i], histories.product_offsets[i + 1])
+        taste = taste_of(tastes, histories.code[mine], histories.lines[mine], np.arange(9))
+        scores = tastes.factors[:-1] @ taste
+        scores[histories.code[mine]] = -np.inf
+        assert scores.argmax() == i
+
+
+def test_folding_in_solves_the_normal_equations() -> None:
+    generator = np.random.default_rng(5)
+    factors = np.concatenate([generator.normal(size=(6, 3)), np.zeros((1, 3))]).astype(np.float32)
+    y = factors[:-1].astype(np.float64)
+    tastes = Tastes(factors, y.T @ y + 0.1 * np.eye(3), 2.0)
+    code, lines = np.array([4, -1, 1], dtype=np.int32), np.array([3.0, 9.0, 1.0])
+
+    taste = taste_of(tastes, code, lines, np.arange(3))
+
+    confidence = np.ones(6)
+    confidence[[4, 1]] += 2.0 * np.log1p([3.0, 1.0])
+    bought = np.isin(np.arange(6), [4, 1])
+    expected = np.linalg.solve((y.T * confidence) @ y + 0.1 * np.eye(3), (y.T * confidence) @ bought)
+    assert taste == pytest.approx(expected, rel=1e-9)
+
+
+@given(arrays(np.float64, (4, 4), elements=st.floats(-3, 3)), arrays(np.float64, 4, elements=st.floats(-3, 3)))
+def test_cholesky_solves_what_is_positive_definite(root: np.ndarray, right: np.ndarray) -> None:
+    matrix = root @ root.T + np.eye(4)
+
+    assert matrix @ cholesky_solve(matrix.copy(), right) == pytest.approx(right, abs=1e-9)
