@@ -6,7 +6,7 @@ Whoever decides takes one state at the start and keeps it, so a change of champi
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,11 +69,18 @@ class BrandState:
 class Loader:
     """``clock`` is the service's; where there is none, reservations that have expired are left to others."""
 
-    def __init__(self, store: Store, *, policy: Policy | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        policy: Policy | None = None,
+        clock: Clock | None = None,
+        report: Callable[[str], None] = log.error,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._policy = policy or Policy()
-        self._shelf = ModelShelf(store.workspace, log.error)
+        self._shelf = ModelShelf(store.workspace, report)
         self._states: dict[str, BrandState] = {}
         self._seen: _Seen | None = None
         self._turn = threading.Lock()
