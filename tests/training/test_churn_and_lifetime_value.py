@@ -1,6 +1,7 @@
 """Both models of the feature vector, on a small shop: what holds for one holds for the other."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from training.errors import NotEnoughData, TrainingError
 from training.models import churn, lifetime_value
 from training.models.calibration import fit_platt, sigmoid
 from training.models.churn import ChurnModel, risk_band
+from training.models.gradient_boosting import MOST_ROUNDS
 from training.models.lifetime_value import LifetimeValueModel, decayed_spend
 from training.models.manifest import FILE
 
@@ -91,6 +93,24 @@ def test_too_little_is_refused_with_what_is_needed(kind: Any, snapshots: list[Sn
 
     with pytest.raises(NotEnoughData, match="expected at least"):
         kind.fit([silent], {}, seed=0)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("silent", [slice(0, -1), slice(-1, None)], ids=["earlier cutoffs", "newest cutoff"])
+def test_a_silent_part_of_the_history_is_refused(kind: Any, silent: slice, snapshots: list[Snapshot]) -> None:
+    told = list(snapshots)
+    told[silent] = [replace(one, orders=one.orders * 0, spend=one.spend * 0) for one in snapshots[silent]]
+
+    with pytest.raises(NotEnoughData, match="got 0, expected at least"):
+        kind.fit(told, {}, seed=0)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_single_cutoff_is_not_learned_by_heart(kind: Any, snapshots: list[Snapshot]) -> None:
+    model = kind.fit(snapshots[:1], {}, seed=0)
+
+    forests = model.parts if kind is LifetimeValueModel else [model.trees]
+    assert all(len(trees.forest.roots) < MOST_ROUNDS for trees in forests)
 
 
 def test_churn_ranks_better_than_chance_on_a_later_cutoff(fitted: dict[Any, Any], snapshots: list[Snapshot]) -> None:

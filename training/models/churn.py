@@ -39,8 +39,8 @@ Floats = NDArray[np.float64]
 
 TREES = "churn"
 HIGH_RISK, MEDIUM_RISK = 0.6, 0.3
-FEWEST_OF_EACH = 10
-"""Customers who came back, and who did not, below which there is nothing to learn."""
+FEWEST_OF_EACH = 5
+"""Customers who came back, and who did not: of those to learn from, and again of those to calibrate on."""
 BOOTSTRAP_SEED = 0
 NEVER_DAYS = 1e6
 """Days since the last purchase of who never bought."""
@@ -80,10 +80,13 @@ class ChurnModel:
         Raises
         ------
         NotEnoughData
-            If fewer than ten customers came back after the cutoffs, or fewer than ten did not.
+            If fewer than five customers came back, or fewer than five did not, in what teaches or in what calibrates.
         """
-        _check(snapshots)
+        if not snapshots:
+            raise NotEnoughData("cutoffs", "none", "at least one with a whole horizon after it")
         teaching, newest = teaching_and_newest(snapshots)
+        _check(teaching, "to learn from")
+        _check(newest, "to calibrate on")
         earlier, latest = _rows(teaching), _rows(newest)
         purposes = (PURCHASES, BROWSING, MESSAGES)
         early, rounds = boost("binary", with_blanked(earlier, purposes, FEATURES, seed), latest, parameters, seed)
@@ -121,13 +124,11 @@ def _rows(snapshots: "Sequence[Snapshot]") -> Rows:
     return stack([Rows(snapshot.features, churned(snapshot)) for snapshot in snapshots])
 
 
-def _check(snapshots: "Sequence[Snapshot]") -> None:
-    if not snapshots:
-        raise NotEnoughData("cutoffs", "none", "at least one with a whole horizon after it")
+def _check(snapshots: "Sequence[Snapshot]", purpose: str) -> None:
     gone = np.concatenate([churned(snapshot) for snapshot in snapshots])
-    for what, count in (("customers who came back", gone.size - gone.sum()), ("customers who did not", gone.sum())):
+    for what, count in (("came back", gone.size - gone.sum()), ("did not", gone.sum())):
         if count < FEWEST_OF_EACH:
-            raise NotEnoughData(what, int(count), f"at least {FEWEST_OF_EACH}")
+            raise NotEnoughData(f"customers who {what}, {purpose}", int(count), f"at least {FEWEST_OF_EACH}")
 
 
 def evaluate(model: ChurnModel, snapshot: "Snapshot") -> Evaluation:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.vector import BROWSING, FEATURES, MESSAGES, PURCHASES
+from training.errors import NotEnoughData
 from training.models.calibration import fit_platt
 from training.models.gradient_boosting import (
     Rows,
@@ -31,12 +32,16 @@ if TYPE_CHECKING:
 TWEEDIE_POWER = 1.1
 """Near Poisson: the variance grows little faster than the mean."""
 LEAST_RESIDUAL = 0.02
+FEWEST_IN_A_PART = 10
+"""Spenders whose spread of spend says something: both of those who teach and of those who judge."""
 LEVELS = np.linspace(0.0, 1.0, 201)
 _PURPOSES = (PURCHASES, BROWSING, MESSAGES)
 
 
 def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int) -> LifetimeValueModel:
     teaching, newest = teaching_and_newest(snapshots)
+    _check_spenders(teaching, "to learn from")
+    _check_spenders(newest, "to calibrate on")
     judge = _Material(newest)
     earlier, everything = _Material(teaching), _Material(snapshots)
 
@@ -65,6 +70,12 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
         newest[-1].horizon_days,
         shares_by_name(gains, FEATURES),
     )
+
+
+def _check_spenders(snapshots: "Sequence[Snapshot]", purpose: str) -> None:
+    spenders = sum(int((snapshot.spend > 0).sum()) for snapshot in snapshots)
+    if spenders < FEWEST_IN_A_PART:
+        raise NotEnoughData(f"customers who spent, {purpose}", spenders, f"at least {FEWEST_IN_A_PART}")
 
 
 class _Material:
