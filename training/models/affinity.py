@@ -80,7 +80,7 @@ def own_terms(
 ) -> None:
     """Writes the OWN_TERMS of entry ``j``; ``order_at`` are the orders of the customer whose entry it is."""
     code, lines, decayed = histories.code[j], histories.lines[j], histories.decayed[j]
-    days = (histories.as_of - histories.last_at[j]) / MICROSECONDS_PER_DAY
+    days = max(0.0, (histories.as_of - histories.last_at[j]) / MICROSECONDS_PER_DAY)
     gap = own_gap_days(lines, decayed * np.exp2(days / HALF_LIFE_DAYS))
     seen = np.searchsorted(order_at, histories.last_at[j], side="right")
     into[0] = 1.0

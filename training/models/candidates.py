@@ -196,8 +196,9 @@ def _fill_own(histories: PurchaseHistories, i: int, entry: Integers, rows: Float
         decayed_lines += histories.decayed[j]
     for rank in range(entry.shape[0]):
         j, row = entry[rank], rows[rank]
-        lines, decayed = histories.lines[j], histories.decayed[j]
-        days = (histories.as_of - histories.last_at[j]) / MICROSECONDS_PER_DAY
+        lines, decayed = max(histories.lines[j], 1.0), histories.decayed[j]
+        # An event may be ahead of the clock, by as much as clocks may differ.
+        days = max(0.0, (histories.as_of - histories.last_at[j]) / MICROSECONDS_PER_DAY)
         decayed_at_last = decayed * np.exp2(days / HALF_LIFE_DAYS)
         seen = np.searchsorted(histories.order_at[first:last], histories.last_at[j], side="right")
         row[0] = decayed / max(rhythm.decayed_orders, 1e-9)

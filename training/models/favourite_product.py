@@ -60,8 +60,6 @@ class FavouriteProductModel:
     horizon_days: int
     importance: dict[str, float]
     codes: dict[str, int] = field(repr=False)
-    prepared: dict[int, tuple[object, Targets]] = field(default_factory=dict, repr=False)
-    """Targets of the offers last asked about, by identity: the same tuple is asked about at every request."""
 
     @classmethod
     def fit(
@@ -81,7 +79,7 @@ class FavouriteProductModel:
         """One list a customer, at most ``limit`` long; the score is the chance to be in the next order, roughly."""
         histories = histories_of(profiles, as_of, self.codes)
         buyers = np.flatnonzero(np.diff(histories.product_offsets))
-        ranked = [self._popular(limit)] * len(profiles) if len(buyers) < len(profiles) else [([], [])] * len(profiles)
+        ranked = [self._popular(limit) if len(buyers) < len(profiles) else ([], [])] * len(profiles)
         for start in range(0, len(buyers), CUSTOMERS_AT_A_TIME):
             chosen = buyers[start : start + CUSTOMERS_AT_A_TIME]
             lists = self._rank(chosen, histories, profiles.products.vocabulary, limit)
@@ -118,19 +116,13 @@ class FavouriteProductModel:
         """Targets made ready for :meth:`affinity`: product ids of each, ``None`` for everything."""
         return index_targets(targets, self.codes, self.weights.trial)
 
-    def affinity(
-        self, profiles: Profiles, as_of: Instant, targets: Targets | tuple[Collection[str] | None, ...]
-    ) -> Floats:
+    def affinity(self, profiles: Profiles, as_of: Instant, targets: Targets) -> Floats:
         """The chance that the one customer's next order holds a product of each target; 1 where that is everything."""
         result: Floats = self.affinities(profiles, as_of, targets)[0]
         return result
 
-    def affinities(
-        self, profiles: Profiles, as_of: Instant, targets: Targets | tuple[Collection[str] | None, ...]
-    ) -> Floats:
+    def affinities(self, profiles: Profiles, as_of: Instant, targets: Targets) -> Floats:
         """The same of many customers: (customers, targets)."""
-        if not isinstance(targets, Targets):
-            targets = self._prepare(targets)
         histories = histories_of(profiles, as_of, self.codes)
         rows = lookup(profiles.products.vocabulary, targets.position)
         row = rows[histories.product] if rows.size else histories.product
@@ -150,13 +142,6 @@ class FavouriteProductModel:
         result = chances(rates, self.weights.calibration)
         result[:, targets.is_everything] = 1.0
         return result
-
-    def _prepare(self, targets: tuple[Collection[str] | None, ...]) -> Targets:
-        kept = self.prepared.get(id(targets))
-        if kept is None or kept[0] is not targets:
-            self.prepared.clear()
-            kept = self.prepared[id(targets)] = (targets, self.target_codes(targets))
-        return kept[1]
 
     def save(self, folder: Path) -> None:
         arrays = {f"{part}.{name}": value for part in PARTS for name, value in getattr(self, part)._asdict().items()}

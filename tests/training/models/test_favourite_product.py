@@ -81,7 +81,7 @@ def test_a_loaded_model_answers_like_the_saved_one(
     loaded = FavouriteProductModel.load(tmp_path)
 
     assert loaded.rank(future.profiles, future.as_of, 10) == model.rank(future.profiles, future.as_of, 10)
-    targets = (frozenset({"milk"}), None)
+    targets = model.target_codes([{"milk"}, None])
     assert (
         loaded.affinity(future.profiles.take([3]), future.as_of, targets)
         == model.affinity(future.profiles.take([3]), future.as_of, targets)
@@ -127,7 +127,7 @@ def test_knowledge_of_a_cutoff_is_no_younger_than_the_cutoff(past: list[Snapshot
 def test_affinity_is_higher_for_the_habit_and_certain_for_everything(
     model: FavouriteProductModel, future: Snapshot
 ) -> None:
-    targets = (frozenset({"tea"}), frozenset({"milk"}), frozenset({"tea", "milk"}), None, frozenset({"unheard of"}))
+    targets = model.target_codes([{"tea"}, {"milk"}, {"tea", "milk"}, None, {"unheard of"}])
 
     tea, milk, either, everything, unheard = model.affinity(future.profiles.take([0]), future.as_of, targets)
 
@@ -137,7 +137,7 @@ def test_affinity_is_higher_for_the_habit_and_certain_for_everything(
 
 
 def test_affinity_is_calibrated(model: FavouriteProductModel, future: Snapshot) -> None:
-    targets = [frozenset({"milk"}), frozenset({"tea"}), frozenset(f"p{number}" for number in range(10))]
+    targets = [{"milk"}, {"tea"}, {f"p{number}" for number in range(10)}]
     ordered = [i for i, basket in enumerate(future.next_basket) if basket]
 
     chances = model.affinities(future.profiles.take(ordered), future.as_of, model.target_codes(targets))
@@ -147,10 +147,21 @@ def test_affinity_is_calibrated(model: FavouriteProductModel, future: Snapshot) 
 
 
 def test_a_nobody_has_the_chance_of_first_purchases(model: FavouriteProductModel, future: Snapshot) -> None:
-    chances = model.affinity(empty(["nobody"]), future.as_of, (frozenset({"milk"}), frozenset()))
+    chances = model.affinity(empty(["nobody"]), future.as_of, model.target_codes([{"milk"}, set()]))
 
     assert 0 < chances[0] < 1
     assert chances[1] == 0
+
+
+def test_an_order_ahead_of_the_clock_spoils_no_number(
+    model: FavouriteProductModel, profiles_of: ProfilesOf, future: Snapshot
+) -> None:
+    ahead = profiles_of({"early": [(160.0, ["tea"]), (169.0, ["tea", "p1"])]})
+
+    [(_, scores)] = model.rank(ahead, future.as_of, 10)
+
+    assert np.isfinite(scores).all()
+    assert 0 < model.affinity(ahead, future.as_of, model.target_codes([{"tea"}]))[0] < 1
 
 
 # --- collaborative filtering
