@@ -3,23 +3,40 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import msgspec
+
 from experiments.design import Experiment, Variant
-from features.entities import Target
+from features.entities import Offer, Target
 from features.events import NO_OFFER
 from serving.decision import ChosenOffer, Decision
 from serving.eligibility import Refusal
 from serving.schemas import ExperimentAnswer, NextBestOfferAnswer, OfferAnswer, TargetAnswer, shown_instant
 
+NO_TARGET = msgspec.Raw(b"null")
 Assigned = Sequence[tuple[Experiment, Variant]]
 
 
+Targets = Mapping[str, msgspec.Raw]
+"""The target of each offer, as it is shown: there may be thousands of products in one, so it is encoded but once."""
+
+
+def shown_targets(offers: Sequence[Offer]) -> Targets:
+    return {offer.offer_id: msgspec.Raw(msgspec.json.encode(_target(offer.target))) for offer in offers}
+
+
 def answer_of(
-    decision: Decision, assigned: Assigned, model_versions: Mapping[str, str], currency: str | None, *, is_kept: bool
+    decision: Decision,
+    assigned: Assigned,
+    model_versions: Mapping[str, str],
+    currency: str | None,
+    targets: Targets,
+    *,
+    is_kept: bool,
 ) -> NextBestOfferAnswer:
     """The answer of the contract; ``is_kept`` tells whether a decision is left behind to be asked about."""
     return NextBestOfferAnswer(
         decision_id=decision.decision_id if is_kept else None,
-        offers=[_offer(chosen, currency) for chosen in decision.offers],
+        offers=[_offer(chosen, currency, targets.get(chosen.offer_id, NO_TARGET)) for chosen in decision.offers],
         no_offer_reason=decision.no_offer_reason,
         channel=decision.channel,
         send_at=shown_instant(decision.send_at),
@@ -31,7 +48,7 @@ def answer_of(
     )
 
 
-def _offer(chosen: ChosenOffer, currency: str | None) -> OfferAnswer:
+def _offer(chosen: ChosenOffer, currency: str | None, target: msgspec.Raw) -> OfferAnswer:
     offer = chosen.offer
     return OfferAnswer(
         offer_id=offer.offer_id,
@@ -40,7 +57,7 @@ def _offer(chosen: ChosenOffer, currency: str | None) -> OfferAnswer:
         kind=offer.kind.value,
         value=chosen.value,
         currency=offer.currency or currency,
-        target=_target(offer.target),
+        target=target,
         propensity=chosen.propensity,
         expected_value=chosen.expected_value,
         accept_probability=chosen.accept_probability,

@@ -4,7 +4,7 @@ Written in the transaction that makes the reservations, so an answer that was gi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -16,13 +16,14 @@ from features.event_log import append
 from features.events import NO_OFFER
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.schema import decisions
-from serving.answer import Assigned, answer_of, without_refused
+from serving.answer import Assigned, Targets, answer_of, without_refused
 from serving.decision import Candidate, Decision, DecisionRequest, Predictions
 from serving.eligibility import Refusal
 from serving.errors import ConflictError
 from serving.reservations import Reservation, reserve
 
 IDEMPOTENCY_WINDOW: Instant = MICROSECONDS_PER_DAY
+NOT_SENT = msgspec.Raw()
 _encode = msgspec.json.Encoder().encode
 
 
@@ -35,13 +36,20 @@ class Entry:
     predictions: Predictions
     policy_version: str
     currency: str | None = None
+    targets: Targets = field(default_factory=dict)
     assigned: Assigned = ()
     exposures: Sequence[Exposure] = ()
     idempotency_key: str | None = None
 
     def answer(self, decision: Decision, *, is_kept: bool = True) -> bytes:
+        return self._answer(decision, self.targets, is_kept=is_kept)
+
+    def answer_without_targets(self, decision: Decision) -> bytes:
+        return self._answer(decision, {}, is_kept=True)
+
+    def _answer(self, decision: Decision, targets: Targets, *, is_kept: bool) -> bytes:
         versions = self.predictions.model_versions
-        return _encode(answer_of(decision, self.assigned, versions, self.currency, is_kept=is_kept))
+        return _encode(answer_of(decision, self.assigned, versions, self.currency, targets, is_kept=is_kept))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +61,16 @@ class Kept:
 
 
 class LoggedDecision(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The body of a row; ``answer`` is what was sent, to the byte.
+    """The body of a row. ``answer`` is what was answered, without the targets, which the catalogue has.
 
-    ``candidates`` and ``none_probability`` are what any other policy is judged by. ``features`` is what the models saw
+    ``sent`` is what was sent, to the byte, where an idempotency key may call for it again. ``candidates`` and
+    ``none_probability`` are what any other policy is judged by. ``features`` is what the models saw
     (``features.vector.FEATURES``, ``null`` is missing).
     """
 
     request: DecisionRequest
     answer: msgspec.Raw
+    sent: msgspec.Raw = NOT_SENT
     propensities: dict[str, float]
     """By offer of the answer; of ``none`` where it has no offer."""
     none_probability: float
@@ -156,7 +166,8 @@ def _again_for(customer_id: str, former_customer_id: str, answer: bytes) -> byte
 
 
 def _answer_in(body: str) -> bytes:
-    return bytes(_DECODER.decode(body).answer)
+    logged = _DECODER.decode(body)
+    return bytes(logged.sent) or bytes(logged.answer)
 
 
 def _record_fresh(connection: Connection, entries: Sequence[Entry]) -> list[Kept]:
@@ -220,7 +231,8 @@ def _logged(entry: Entry, decision: Decision, answer: bytes) -> LoggedDecision:
     predictions = entry.predictions
     return LoggedDecision(
         request=entry.request,
-        answer=msgspec.Raw(answer),
+        answer=msgspec.Raw(entry.answer_without_targets(decision)),
+        sent=NOT_SENT if entry.idempotency_key is None else msgspec.Raw(answer),
         propensities={one.offer_id: one.propensity for one in decision.offers} or {NO_OFFER: decision.none_probability},
         none_probability=decision.none_probability,
         candidates=decision.candidates,

@@ -21,6 +21,7 @@ from features.catalogue import catalogue_version, read_offers, read_products
 from features.events import DEFAULT_BRAND
 from features.instant import Instant
 from features.store import Store
+from serving.answer import Targets, shown_targets
 from serving.loaded_models import LoadedModel, ModelShelf, warm, with_models
 from serving.offer_table import OfferTable, OfferUsage, build_offer_table, with_usage
 from serving.policy import BrandTerms, Policy, brand_terms
@@ -40,6 +41,7 @@ class BrandState:
     """All that the decisions of one brand need, as of one moment of the store."""
 
     offers: OfferTable
+    targets: Targets = field(default_factory=dict)
     categories: Mapping[str, str | None] = field(default_factory=dict)
     """Of each product."""
     models: Models = field(default_factory=Models)
@@ -149,6 +151,7 @@ class Loader:
         terms = brand_terms(read_brand(connection, brand))
         return BrandState(
             build_offer_table(offers, products, terms, self._policy),
+            shown_targets(offers),
             {product.product_id: product.category for product in products},
         )
 

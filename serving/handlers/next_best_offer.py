@@ -105,6 +105,7 @@ def _decided(
         predictions=predictions,
         policy_version=policy.version,
         currency=brand.offers.terms.currency,
+        targets=brand.targets,
         assigned=assigned,
         exposures=() if is_blocked else _exposures(application, request, assigned, decision),
         # A block goes before everything, also before the answer that the key was given earlier.

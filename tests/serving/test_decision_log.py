@@ -69,7 +69,7 @@ def test_a_decision_is_found_as_it_was_answered(store: Store) -> None:
         found = find(connection, "d1")
 
     assert found is not None
-    assert bytes(found.logged.answer) == one.answer
+    assert bytes(found.logged.answer) == one.answer  # as it has no targets
     assert found.logged.propensities == {"a": 0.6}
     assert found.customer_id == "c"
 
