@@ -157,7 +157,7 @@ def _refused(shop: Shop, call: Call, word: str, profile: Profiles, clock: Instan
     ]
     if not out:
         return None
-    targets = tuple(offer.target.products or None for offer in out)
+    targets = shop.affinity_model.target_codes([offer.target.products or None for offer in out])
     chances = shop.affinity_model.affinities(profile, clock, targets)[0]
     offer = out[int(chances.argmax())]
     at = offer.valid_to if is_over else offer.valid_from

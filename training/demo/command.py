@@ -16,6 +16,7 @@ from rich.console import Console
 from features.errors import FieldError
 from features.settings import read_settings
 from training.demo.errors import DemoError
+from training.errors import TrainingError
 
 if TYPE_CHECKING:
     from training.demo.place import Place
@@ -38,7 +39,7 @@ def demo(
         with _ending_when_told():
             place = make_place(workspace or read_settings().workspace / "demo")
             _run(place, port, once=once, as_json=as_json)
-    except (DemoError, FieldError) as error:
+    except (DemoError, FieldError, TrainingError) as error:
         _refuse(error, as_json=as_json)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
