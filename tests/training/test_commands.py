@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,3 +125,26 @@ def test_a_setting_that_is_wrong_is_named(tmp_path_factory: pytest.TempPathFacto
 
     assert refused.exit_code == 1
     assert json.loads(refused.stdout)["error"]["field"] == "workspace"
+
+
+def test_train_answers_with_one_document_and_progress_elsewhere(shop: Store) -> None:
+    [trained] = answer(call(shop, "train", "send-time", "--horizon-days", "14", "--json"))
+
+    assert (trained["model"], trained["version"], trained["alias"]) == ("send-time", "1", "champion")
+    assert set(trained) >= {"run_id", "metrics", "baselines", "skipped"}
+
+
+def test_a_model_that_was_asked_for_and_skipped_exits_with_1(shop: Store) -> None:
+    refused = call(shop, "train", "send-time", "offer-response", "--horizon-days", "400", "--json")
+
+    assert refused.exit_code == 1
+    assert [result["skipped"] is None for result in json.loads(refused.stdout)] == [False, False]
+
+
+def test_examples_are_written(shop: Store, tmp_path: Path) -> None:
+    out = tmp_path / "examples.parquet"
+
+    written = answer(call(shop, "examples", "--as-of", "2017-07-20", "--out", str(out), "--json"))
+
+    assert written["rows"] > 0
+    assert out.exists()
