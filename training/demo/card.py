@@ -98,13 +98,16 @@ def _candidates(shop: Shop, call: Call) -> list[dict[str, Any]]:
 
 
 def _to_buy(shop: Shop, call: Call, candidates: Sequence[dict[str, Any]], profile: Profiles) -> Product:
-    """What the household buys most of the target of the best offer that was not made, else the target's first."""
+    """What the household buys most of the target of the best offer that it was not made; else what it buys most."""
     made = {offer["offer_id"] for offer in call.response["offers"]}
-    best = next((one["offer_id"] for one in candidates if one["offer_id"] not in made), None)
-    target = [product for product in shop.offers[best].target.products if product in shop.products] if best else []
     bought = profile.products
     lines = {bought.vocabulary[code]: int(count) for code, count in zip(bought.code, bought.lines, strict=True)}
-    return shop.products[max(target or list(lines), key=lambda product_id: lines.get(product_id, 0))]
+    for one in candidates:
+        target = shop.offers[one["offer_id"]].target.products
+        known = [product_id for product_id in target if product_id in lines and product_id in shop.products]
+        if known and one["offer_id"] not in made:
+            return shop.products[max(known, key=lines.__getitem__)]
+    return shop.products[max(lines, key=lines.__getitem__)]
 
 
 def _purchase(household: str, product: Product, clock: Instant) -> dict[str, Any]:
