@@ -46,7 +46,7 @@ def _offer(card: Card) -> str:
         ("Why", ", ".join(words(reason) for reason in offer["reasons"])),
         ("When", when(answer, card.standing.timezone)),
         ("Valid until", day(offer["valid_until"])),
-        ("Worth", f"{money(offer['expected_value'])} expected margin, after what it costs"),
+        ("Worth", f"{money(offer['expected_value'])} expected margin after its cost; a margin of 25 % is assumed"),
         ("Taken up", f"{offer['accept_probability']:.1%} (a prior: nothing has been learned of responses yet)"),
         ("Propensity", f"{offer['propensity']:.3f}"),
     ]

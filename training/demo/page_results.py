@@ -110,7 +110,7 @@ def money_section(money: Money) -> str:
     )
     before = (
         f"Of {money.redemptions:,} redemptions {money.bought_before_share:.0%} came from households that had bought a "
-        f"product of that coupon in the {money.bought_before_days} days before: many of them would "
+        f"product of that coupon in the {money.bought_before_days} days before: many of them might "
         "have bought it anyway, "
         "and got the discount as a present."
     )
@@ -163,13 +163,13 @@ def models_section(findings: Findings) -> str:
 
 def _model_row(one: Comparison, scale: float, *, is_first: bool) -> str:
     better = "n good" if one.advantage.low > 0 else "n"
-    span = f"{one.advantage.value:+.3f} ({one.advantage.low:+.3f} to {one.advantage.high:+.3f})"
+    span = f"{one.advantage.value:+.3f} ({one.advantage.low:.3f} to {one.advantage.high:.3f})"
     cells = (
         cell(one.model if is_first else ""),
         cell(f"{one.metric}; baseline: {one.baseline}"),
         cell(figure_of(one, one.ours), better),
         cell(figure_of(one, one.theirs), "n"),
-        f"<td>{advantage(one.advantage, scale)}<span class='quiet'>{escape(span)}</span></td>",
+        f"<td>{advantage(one.advantage, scale)}<span class='quiet one'>{escape(span)}</span></td>",
     )
     return f"<tr{' class=first' if is_first else ''}>{''.join(cells)}</tr>"
 

@@ -93,9 +93,8 @@ def _interval(mean: float, low: float, high: float) -> str:
 
 def time_taken(card: Card) -> str:
     told = (
-        "This household's events go on after the clock, so each answer first put its profile back to "
-        "the clock from the "
-        "log; that is most of those milliseconds and does not happen in service, where the clock is the present."
+        "This household's events go on after the clock, so the service first had to put its profile back to the clock, "
+        "from the log; most of the milliseconds are that. It does not happen where the clock is the present."
     )
     if card.usual is None:
         return told
