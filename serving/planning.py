@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
+from experiments.exposure import Exposure
 from features.money import Money
 from features.packing import unpack
 from features.profiles import Profiles
@@ -76,7 +77,16 @@ class _Planner:
         request = DecisionRequest(customer_id, terms.as_of, terms.decision_id(customer_id), terms.brand, terms.channels)
         held_long = replace(policy, reservation_seconds=policy.message_reservation_seconds)
         decision = decide(request, customer, offers, predicted, held_long)
-        return Entry(request, decision, predicted, policy.version, offers.terms.currency, assigned)
+        return Entry(
+            request=request,
+            decision=decision,
+            predictions=predicted,
+            policy_version=policy.version,
+            currency=offers.terms.currency,
+            targets=self.state.targets,
+            assigned=assigned,
+            exposures=() if customer.is_blocked else _exposures(request, assigned, decision),
+        )
 
     def _assigned(self, customer_id: str, customer: CustomerState) -> Assigned:
         if not self.state.experiments:
@@ -84,6 +94,21 @@ class _Planner:
         channel = next(iter(self.terms.channels), None)
         known = facts_of(self.state.experiments, customer, channel, self.terms.as_of)
         return self.state.assign(customer_id, self.variants.get(customer_id, {}), self.terms.as_of, known)
+
+
+def _exposures(request: DecisionRequest, assigned: Assigned, decision: Decision) -> list[Exposure]:
+    return [
+        Exposure(
+            experiment=experiment.name,
+            variant=variant.name,
+            unit_id=request.customer_id,
+            exposed_at=request.decided_at,
+            brand=request.brand,
+            decision_id=request.decision_id,
+            channel=decision.channel,
+        )
+        for experiment, variant in assigned
+    ]
 
 
 def _variants(connection: Connection, brand: str) -> dict[str, dict[str, str]]:
