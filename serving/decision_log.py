@@ -20,6 +20,7 @@ from serving.answer import Assigned, Targets, answer_of, without_refused
 from serving.decision import Candidate, Decision, DecisionRequest, Predictions
 from serving.eligibility import Refusal
 from serving.errors import ConflictError
+from serving.prepared import Prepared
 from serving.reservations import Reservation, reserve
 
 IDEMPOTENCY_WINDOW: Instant = MICROSECONDS_PER_DAY
@@ -116,6 +117,7 @@ def find(connection: Connection, decision_id: str) -> FoundDecision | None:
 
 
 _DECODER = msgspec.json.Decoder(LoggedDecision)
+_INSERT = Prepared(insert(decisions), decisions.c.keys())
 _Answered = dict[tuple[str, str], tuple[str, bytes]]
 """Customer and answer by brand and idempotency key."""
 
@@ -179,7 +181,7 @@ def _record_fresh(connection: Connection, entries: Sequence[Entry]) -> list[Kept
         if refusal is not None:
             refused.setdefault(one.decision_id, {})[one.offer.offer_id] = refusal
     kept = [_kept(entry, refused.get(entry.decision.decision_id)) for entry in entries]
-    connection.execute(insert(decisions), [_row(entry, one) for entry, one in zip(entries, kept, strict=True)])
+    _INSERT.execute(connection, [_row(entry, one) for entry, one in zip(entries, kept, strict=True)])
     return kept
 
 

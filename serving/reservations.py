@@ -5,10 +5,11 @@ what is there, so no cap and no budget can be passed by two workers at once.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Table, and_, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from features.entities import CapPerCustomer, Offer
@@ -18,6 +19,7 @@ from features.schema import offer_usage, reservations
 from features.store import Store
 from serving.eligibility import Refusal
 from serving.offer_table import OfferUsage
+from serving.prepared import Prepared
 
 RESERVED = "reserved"
 RELEASED = "released"
@@ -140,7 +142,7 @@ def _count_held(connection: Connection, one: Reservation, cap: CapPerCustomer) -
 def _write(connection: Connection, granted: Sequence[Reservation]) -> None:
     if not granted:
         return
-    connection.execute(insert(reservations), [_row(one) for one in granted])
+    _INSERT.execute(connection, [_row(one) for one in granted])
     counts = Counter(one.key for one in granted)
     costs = _sums((one.key, one.cost) for one in granted)
     _add_usage(connection, {key: (count, costs[key]) for key, count in counts.items()})
@@ -169,13 +171,20 @@ def _sums(parts: Iterable[tuple[OfferKey, Money]]) -> Counter[OfferKey]:
 
 def _add_usage(connection: Connection, changes: Mapping[OfferKey, tuple[int, Money]]) -> None:
     """Move the counters by (issued, reserved cost)."""
-    if not changes:
-        return
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    new = dialect.insert(offer_usage)
-    moved = {name: offer_usage.c[name] + new.excluded[name] for name in ("issued", "cost_reserved")}
     rows = [
         {"brand": brand, "offer_id": offer_id, "issued": issued, "cost_reserved": cost, "cost_charged": 0}
         for (brand, offer_id), (issued, cost) in sorted(changes.items())
     ]
-    connection.execute(new.on_conflict_do_update(index_elements=["brand", "offer_id"], set_=moved), rows)
+    if rows:
+        _ADD[connection.dialect.name].execute(connection, rows)
+
+
+def _adding(insert_into: Callable[[Table], Any]) -> Prepared:
+    """Counters that are moved by so much, from nothing where there are none yet."""
+    new = insert_into(offer_usage)
+    moved = {name: offer_usage.c[name] + new.excluded[name] for name in ("issued", "cost_reserved")}
+    return Prepared(new.on_conflict_do_update(index_elements=["brand", "offer_id"], set_=moved), offer_usage.c.keys())
+
+
+_INSERT = Prepared(insert(reservations), reservations.c.keys())
+_ADD = {"sqlite": _adding(sqlite.insert), "postgresql": _adding(postgresql.insert)}
