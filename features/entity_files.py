@@ -20,7 +20,8 @@ from features.ingest_report import IngestReport, Progress
 from features.instant import Instant
 from features.lake import DuckDB, open_duckdb, workbench
 from features.quarantine import write_quarantine
-from features.source_files import Column, Reading, Source, UnreadableFileError, look_at, read
+from features.source_files import Column, Reading, Source, UnreadableFileError, look_at
+from features.source_rows import read
 from features.store import Store
 
 Row = Mapping[str, object]

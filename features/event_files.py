@@ -21,7 +21,8 @@ from features.ingest_report import IngestReport, Progress
 from features.instant import MICROSECONDS_PER_SECOND, Instant
 from features.lake import DuckDB, Segment, count_segments, open_duckdb, remove_orphans, workbench, write_segment
 from features.quarantine import write_quarantine
-from features.source_files import Reading, Source, UnreadableFileError, look_at, quoted, read, reading_of
+from features.source_files import Reading, Source, UnreadableFileError, look_at, quoted, reading_of
+from features.source_rows import read
 from features.store import Store
 
 FILE_SOURCE = "file"

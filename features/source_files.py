@@ -1,7 +1,4 @@
-"""A file of rows, opened in DuckDB: Parquet, CSV or JSON lines by its ending, each field as an SQL text.
-
-Nothing here knows what a row means. What is no row at all (a malformed line) is set aside with its reason.
-"""
+"""A file of rows, looked at: Parquet, CSV or JSON lines by its ending, with which columns. Not what a row means."""
 
 import codecs
 import csv
@@ -13,16 +10,12 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from features.errors import FieldError
-from features.event_text import BLANKS
 from features.zones import zone_named
 
 Connection = Any
 """A DuckDB connection (imported only where a file is opened)."""
 
 HEAD_BYTES = 1 << 20
-MOST_MALFORMED = 1_000_000
-"""So many faults in the lines are taken for a file of another kind; a line may have several."""
-_LONGEST_LINE = 2 << 20
 _DELIMITERS = ",;\t|"
 _CSV = (".csv", ".tsv", ".txt")
 _JSON = (".jsonl", ".ndjson", ".json")
@@ -117,7 +110,7 @@ def look_at(connection: Connection, path: Path, reading: Reading) -> Source:
         raise UnreadableFileError("file", str(path), "a file that exists")
     if form == "parquet":
         return Source(path, form, _parquet_columns(connection, path, reading))
-    head = _head(path, reading.encoding)
+    head = head_of(path, reading.encoding)
     if form == "json":
         return Source(path, form, _json_columns(head, reading))
     delimiter = reading.delimiter or _delimiter_of(head)
@@ -125,105 +118,25 @@ def look_at(connection: Connection, path: Path, reading: Reading) -> Source:
     return Source(path, form, _named(names, ["VARCHAR"] * len(names), reading), delimiter)
 
 
-def read(connection: Connection, source: Source, reading: Reading, scratch: Path) -> None:
-    """Make the tables ``raw`` and ``malformed(position, line, reason)`` of the file.
-
-    Raises
-    ------
-    UnreadableFileError
-    """
-    import duckdb
-
-    connection.execute("CREATE OR REPLACE TABLE malformed (position BIGINT, line VARCHAR, reason VARCHAR)")
-    path = source.path
-    try:
-        if source.form != "parquet" and not _is_utf8(reading.encoding):
-            path = _as_utf8(path, reading.encoding, scratch)
-        _READERS[source.form](connection, source, path)
-    except (duckdb.Error, UnicodeError, OSError, EOFError) as error:
-        told = " ".join(str(error).split())[:300]
-        raise UnreadableFileError("file", source.path.name, f"readable {source.form} ({told})") from error
-
-
 def _parquet_columns(connection: Connection, path: Path, reading: Reading) -> tuple[Column, ...]:
     import duckdb
 
     try:
-        described = connection.execute(f"DESCRIBE SELECT * FROM {_parquet(path)}").fetchall()
+        described = connection.execute(f"DESCRIBE SELECT * FROM {parquet_sql(path)}").fetchall()
     except duckdb.Error as error:
         told = " ".join(str(error).split())[:300]
         raise UnreadableFileError("file", path.name, f"Parquet ({told})") from error
     return _named([row[0] for row in described], [row[1] for row in described], reading)
 
 
-def _parquet(path: Path) -> str:
+def parquet_sql(path: Path) -> str:
     return f"read_parquet({quoted(str(path))}, binary_as_string = true)"
 
 
-def _read_parquet(connection: Connection, source: Source, path: Path) -> None:
-    names = ", ".join(f'"{column.name.replace(chr(34), chr(34) * 2)}" AS {column.raw}' for column in source.columns)
-    connection.execute(f"CREATE OR REPLACE TABLE raw AS SELECT {names} FROM {_parquet(path)}")
-
-
-def _read_csv(connection: Connection, source: Source, path: Path) -> None:
-    columns = ", ".join(f"'{column.raw}': 'VARCHAR'" for column in source.columns)
-    layout = f"header = true, delim = {quoted(source.delimiter or ',')}, quote = '\"', escape = '\"', nullstr = ''"
-    connection.execute(f"CREATE OR REPLACE TABLE raw AS SELECT * FROM {_csv(path, columns, layout)}")
-    _set_aside(connection, f"a line of CSV with {len(source.columns)} columns")
-
-
-def _csv(path: Path, columns: str, layout: str) -> str:
-    limits = f"max_line_size = {_LONGEST_LINE}, store_rejects = true, rejects_limit = {MOST_MALFORMED}"
-    compression = "gzip" if path.name.lower().endswith(".gz") else "none"
-    return (
-        f"read_csv({quoted(str(path))}, auto_detect = false, columns = {{{columns}}}, {layout}, {limits}, "
-        f"compression = '{compression}')"
-    )
-
-
-def _set_aside(connection: Connection, expected: str) -> None:
-    connection.execute(
-        "INSERT INTO malformed SELECT line, any_value(csv_line), 'line ' || line || ' of the file: ' "
-        "|| lower(replace(min(error_type::VARCHAR), '_', ' ')) || ', expected ' || ? FROM reject_errors GROUP BY line",
-        [expected],
-    )
-    _stop_at_garbage(connection, "reject_errors", expected)
-    connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
-
-
-def _stop_at_garbage(connection: Connection, faults: str, expected: str) -> None:
-    if connection.execute(f"SELECT count(*) FROM {faults}").fetchone()[0] >= MOST_MALFORMED:
-        raise UnreadableFileError("file", f"{MOST_MALFORMED} faults in its lines", expected)
-
-
-def _read_json(connection: Connection, _: Source, path: Path) -> None:
-    expected = "a JSON object on one line"
-    if _head(path, "utf-8").lstrip().startswith("["):
-        given = f"read_json_objects({quoted(str(path))}, format = 'array', maximum_object_size = {_LONGEST_LINE})"
-        connection.execute(f"CREATE OR REPLACE TABLE raw AS SELECT CAST(json AS VARCHAR) AS line FROM {given}")
-    else:
-        # JSON holds no raw control characters, so this delimiter never divides a line.
-        layout = "header = false, delim = '\x01', quote = '', escape = '', nullstr = ''"
-        lines = _csv(path, "'line': 'VARCHAR'", layout)
-        stripped = f"SELECT trim(line, '{BLANKS}\ufeff') AS line FROM {lines}"
-        connection.execute(f"CREATE OR REPLACE TABLE raw AS SELECT * FROM ({stripped}) WHERE line <> ''")
-        _set_aside(connection, expected)
-    is_object = "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END"
-    connection.execute(
-        f"INSERT INTO malformed SELECT rowid, line, 'expected {expected}' FROM raw "
-        f"WHERE NOT ({is_object}) LIMIT {MOST_MALFORMED}"
-    )
-    _stop_at_garbage(connection, "malformed", expected)
-    connection.execute(f"DELETE FROM raw WHERE NOT ({is_object})")
-
-
-_READERS = {"parquet": _read_parquet, "csv": _read_csv, "json": _read_json}
-
-
-def _head(path: Path, encoding: str) -> str:
+def head_of(path: Path, encoding: str) -> str:
     """The beginning of a text up to a line's end, decoded."""
     try:
-        with _binary(path) as file:
+        with open_bytes(path) as file:
             head = file.read(HEAD_BYTES)
     except (OSError, EOFError) as error:
         raise UnreadableFileError("file", path.name, f"a readable file ({error})") from error
@@ -240,23 +153,12 @@ def _head(path: Path, encoding: str) -> str:
     return text.removeprefix("\ufeff")
 
 
-def _binary(path: Path) -> IO[bytes]:
+def open_bytes(path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path)) if path.name.lower().endswith(".gz") else path.open("rb")
 
 
-def _is_utf8(encoding: str) -> bool:
+def is_utf8(encoding: str) -> bool:
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
-
-
-def _as_utf8(path: Path, encoding: str, scratch: Path) -> Path:
-    """A copy in UTF-8, written piece by piece."""
-    copy = scratch / "transcoded.txt"
-    decoder = codecs.getincrementaldecoder(encoding)()
-    with _binary(path) as given, copy.open("w", encoding="utf-8", newline="") as written:
-        while piece := given.read(1 << 22):
-            written.write(decoder.decode(piece))
-        written.write(decoder.decode(b"", final=True))
-    return copy
 
 
 def _delimiter_of(head: str) -> str:

@@ -17,7 +17,8 @@ from features.event_rules import closest_type
 from features.events import Event
 from features.instant import MICROSECONDS_PER_DAY, parse
 from features.lake import event_of_row
-from features.source_files import Reading, look_at, read
+from features.source_files import Reading, look_at
+from features.source_rows import read
 
 RECEIVED_AT = parse("2024-06-01")
 GOOD = {"event_id": "e", "type": "view", "occurred_at": "2024-01-05 10:00", "customer_id": "c"}
@@ -118,7 +119,7 @@ ODD_BUT_GOOD = [
     row(occurred_at=" 2024-01-05T10:00+0330 "),
     row(occurred_at="2024-01-05 10:00:00.5 UTC"),
     row(occurred_at="2024-01-05 10:00:00-05"),
-    row(occurred_at="2024-06-02"),
+    row(occurred_at="2024-06-01 20:00"),
     row(points_expire_at="9999-12-31"),
     row(type="purchase", amount="12.34"),
     row(type="purchase", amount="0.00005"),

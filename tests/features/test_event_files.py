@@ -234,9 +234,9 @@ def test_garbage_is_called_so(sqlite_store: Store, tmp_path: Path, name: str, co
 def test_garbage_below_a_good_header_stops_before_it_fills_the_disk(
     sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("features.source_files.MOST_MALFORMED", 100)
+    monkeypatch.setattr("features.source_rows.MOST_MALFORMED", 100)
 
-    with pytest.raises(UnreadableFileError, match="100 faults in its lines"):
+    with pytest.raises(UnreadableFileError, match="malformed lines"):
         ingest(sqlite_store, write(tmp_path, [COLUMNS, *["garbage"] * 1000]))
 
 
