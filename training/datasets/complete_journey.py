@@ -147,7 +147,9 @@ with redeemed as (
             order by campaign_id) as campaigns
     from stretches group by offer_id, coupon_upc
 ), targets as (
-    select offer_id, list(distinct product_id order by product_id) as products, mode(product_category) as category
+    select offer_id, list(distinct product_id order by product_id) as products,
+        case when 2 * list_max(map_values(histogram(product_category))) >= count(*) then mode(product_category) end
+            as category
     from stretches join coupons using (coupon_upc, campaign_id) left join products using (product_id)
     group by offer_id
 )
@@ -236,8 +238,8 @@ def _validity(row: dict[str, Any]) -> dict[str, str]:
 
 
 def _words(value: float, category: str | None) -> dict[str, str]:
-    """A short line to the customer; category names stay as the shop writes them."""
+    """A short line to the customer; category names stay as the shop writes them. Broad coupons name no category."""
     goods = " ".join((category or "").split()).capitalize()
     if not goods:
-        return {"en": f"${value:.2f} off with this coupon", "ru": f"Скидка {value:.2f} $ по купону"}
+        return {"en": f"${value:.2f} off many products", "ru": f"Скидка {value:.2f} $ на многие товары"}
     return {"en": f"${value:.2f} off: {goods}", "ru": f"Скидка {value:.2f} $: {goods}"}

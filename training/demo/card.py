@@ -17,7 +17,7 @@ from features.schema import decisions, profiles
 from features.store import Store
 from training.demo.findings import Call, Card, Change, Rejected, Usual
 from training.demo.future import Predictions
-from training.demo.household import RULE, choose_household, standing
+from training.demo.household import choose_household, standing
 from training.demo.service import Client
 from training.demo.wording import day, interval_of, money, title
 
@@ -49,7 +49,7 @@ def open_shop(store: Store, brand: str, timezone: str, affinity_model: Any) -> S
 
 
 def make_card(client: Client, shop: Shop, snapshot: Any, predicted: Predictions) -> Card:
-    household = choose_household(snapshot, predicted)
+    household, chosen_by = choose_household(snapshot, predicted)
     question = {"customer_id": household, "channels": list(CHANNELS)}
     with shop.store.reading() as connection:
         customer = read_customer(connection, shop.brand, household)
@@ -61,7 +61,7 @@ def make_card(client: Client, shop: Shop, snapshot: Any, predicted: Predictions)
     purchase = client.ask("/events", {"events": [_purchase(household, product, snapshot.as_of)]})
     again = client.ask("/next_best_offer", question)
     return Card(
-        chosen_by=RULE,
+        chosen_by=chosen_by,
         standing=standing(before, snapshot, customer, shop.timezone),
         first=first,
         rejected=_rejected(shop, first, candidates, profile, snapshot.as_of),
@@ -182,7 +182,7 @@ def _said(shop: Shop, call: Call, row: dict[str, Any]) -> dict[str, str]:
     offer = next(iter(call.response["offers"]), None)
     return {
         "Offer": title(shop.offers[offer["offer_id"]]) if offer else "none",
-        "Worth, expected": money(offer["expected_value"] if offer else 0.0),
+        "Worth, expected": f"${offer['expected_value'] if offer else 0.0:.3f}",
         "Chance of no purchase": f"{row['churn_probability']:.1%}",
         "Expected spend": interval_of(row),
         "Next purchase expected": day(row["expected_next_purchase_at"]),

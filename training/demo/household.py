@@ -6,7 +6,6 @@ import numpy as np
 
 from features.entities import Customer
 from features.profiles import Profiles
-from features.replenishment import due_products
 from features.vector import FEATURES
 from training.demo.findings import Standing
 from training.demo.future import Predictions
@@ -15,28 +14,22 @@ if TYPE_CHECKING:
     from features.history import Snapshot
 
 RULE = (
-    "Chosen by a rule made beforehand: of the households that redeemed a coupon before the clock, run a medium risk of "
-    "staying away and have three products running out, the one expected to spend most."
+    "Chosen by a rule made beforehand: of the households that redeemed a coupon before the clock and run a medium risk "
+    "of staying away, the one expected to spend most."
 )
-FEWEST_DUE = 3
+WITHOUT_RULE = "No household fits the demo's rule: this is the one expected to spend most."
 SHOWN = 5
 _ACCEPTED = "offers_accepted"
 _FEATURE = {name: FEATURES.index(name) for name in ("mean_gap_days", "days_since_last_order", "mean_order_amount")}
 
 
-def choose_household(snapshot: "Snapshot", predicted: Predictions) -> str:
-    """By the rule; where nobody fits it, by as much of it as somebody fits."""
-    spend = np.asarray(predicted.spend.mean)
-    redeemed = snapshot.profiles.column(_ACCEPTED) > 0
-    medium = np.array([band == "medium" for band in predicted.bands])
-    due = np.zeros(len(spend), dtype=np.bool_)
-    for row in np.flatnonzero(redeemed & medium):
-        due[row] = len(due_products(snapshot.profiles, int(row), snapshot.as_of)) >= FEWEST_DUE
-    for members in (due, redeemed & medium, redeemed, np.ones(len(spend), dtype=np.bool_)):
-        rows = np.flatnonzero(members)
-        if rows.size:
-            return snapshot.profiles.customer_ids[int(rows[np.argmax(spend[rows])])]
-    raise ValueError("snapshot: got no households, expected at least one")
+def choose_household(snapshot: "Snapshot", predicted: Predictions) -> tuple[str, str]:
+    """The customer's id, and how it was chosen."""
+    spend, medium = np.asarray(predicted.spend.mean), np.array([band == "medium" for band in predicted.bands])
+    fitting = np.flatnonzero(medium & (snapshot.profiles.column(_ACCEPTED) > 0))
+    rows = fitting if fitting.size else np.arange(len(spend))
+    household = snapshot.profiles.customer_ids[int(rows[np.argmax(spend[rows])])]
+    return household, RULE if fitting.size else WITHOUT_RULE
 
 
 def standing(row: dict[str, Any], snapshot: "Snapshot", customer: Customer | None, timezone: str) -> Standing:
