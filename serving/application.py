@@ -22,7 +22,7 @@ from serving.front import Handler
 from serving.loading import Loader
 from serving.metrics import Metrics
 from serving.past import Past
-from serving.surroundings import Clock
+from serving.surroundings import Clock, system_clock
 from serving.writer import Write, Writer, is_of_store
 
 THREAD_SWITCH_SECONDS = 0.001
@@ -72,6 +72,9 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
     store = open_store(settings.workspace.absolute(), settings.database_url)
     loader = Loader(store, clock=clock)
     loader.start()
+    past = Past(store)
+    if clock is not system_clock:
+        past.warm(brand)
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the worker: the collector need not walk it again and again
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
@@ -80,7 +83,7 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
         store=store,
         clock=clock,
         reader=CustomerReader(store),
-        past=Past(store),
+        past=past,
         writer=Writer(store),
         loader=loader,
         metrics=Metrics(),

@@ -6,6 +6,7 @@ A sum of what happened cannot be asked what it was before its last event.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from sqlalchemy import Connection, select
@@ -41,6 +42,11 @@ class Past:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._remembered: OrderedDict[tuple[str, str, Instant], tuple[Instant, int, Profiles | None]] = OrderedDict()
+
+    def warm(self, brand: str) -> None:
+        """Have what reads the history loaded before it is first needed, if it is installed."""
+        with suppress(BadRequestError):
+            profiles_before(self._store, brand, ["nobody"], 0)
 
     async def customer(self, brand: str, customer_id: str, customer: CustomerState, before: Instant) -> CustomerState:
         """What was known of the customer before an instant.

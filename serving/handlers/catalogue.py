@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
 from features.brand import read_brand
-from features.catalogue import upsert_customers, upsert_offers, upsert_products
-from features.entities import Offer
+from features.catalogue import upsert_offers, upsert_products
+from features.customer_intake import take_customers
+from features.entities import Customer, Offer
 from features.entity_border import parse_customer, parse_offer, parse_product, parse_rows
 from features.errors import FieldError
+from features.event_log import refold
 from features.instant import Instant
 from features.store import Store
 from serving.application import Application
@@ -24,9 +27,14 @@ Row = Mapping[str, Any]
 Rejected = list[tuple[Row, FieldError]]
 
 
+Refused = dict[int, FieldError]
+Put = Callable[[Connection, Sequence[Any], Instant], tuple[int, Refused]]
+"""Puts entities into the store; how many were put, and which were refused, by position."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Upload:
-    upsert: Callable[[Connection, Sequence[Any], Instant], int]
+    put: Put
     entities: Sequence[Any]
     now: Instant
 
@@ -35,20 +43,20 @@ async def products(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, renamed(body, "products"))
     brand = asked.brand or application.brand
     parsed = parse_rows(asked.rows, lambda row: parse_product(row, brand=brand))
-    return await _upserted(application, upsert_products, "product_id", *parsed)
+    return await _upserted(application, _all_by(upsert_products), "product_id", *parsed)
 
 
 async def customers(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, renamed(body, "customers"))
     brand = asked.brand or application.brand
     parsed = parse_rows(asked.rows, lambda row: parse_customer(row, brand=brand))
-    return await _upserted(application, upsert_customers, "customer_id", *parsed)
+    return await _upserted(application, _customers_into(application.store.lake), "customer_id", *parsed)
 
 
 async def offers(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, renamed(body, "offers"))
     parsed = await asyncio.to_thread(_parsed_offers, application.store, asked.rows, asked.brand or application.brand)
-    return await _upserted(application, upsert_offers, "offer_id", *parsed)
+    return await _upserted(application, _all_by(upsert_offers), "offer_id", *parsed)
 
 
 def _parsed_offers(store: Store, rows: Sequence[Row], brand: str) -> tuple[list[Offer], Rejected]:
@@ -62,19 +70,41 @@ def _parsed_offers(store: Store, rows: Sequence[Row], brand: str) -> tuple[list[
         return parse_rows(rows, parse)
 
 
-async def _upserted(
-    application: Application, upsert: Callable[..., int], id_column: str, good: Sequence[Any], bad: Rejected
-) -> bytes:
-    upserted = 0
+def _all_by(upsert: Callable[[Connection, Sequence[Any], Instant], int]) -> Put:
+    return lambda connection, entities, now: (upsert(connection, entities, now), {})
+
+
+def _customers_into(lake: Path) -> Put:
+    """With their identifiers linked, and their profiles folded anew where their time zone is another now."""
+
+    def put(connection: Connection, entities: Sequence[Customer], now: Instant) -> tuple[int, Refused]:
+        count = 0
+        refused: Refused = {}
+        for brand in dict.fromkeys(customer.brand for customer in entities):
+            mine = [position for position, customer in enumerate(entities) if customer.brand == brand]
+            intake = take_customers(connection, brand, [entities[position] for position in mine], now)
+            refold(connection, lake, brand, sorted(intake.stale))
+            count += intake.accepted + intake.duplicates
+            refused |= {mine[position]: error for position, error in intake.refused.items()}
+        return count, refused
+
+    return put
+
+
+async def _upserted(application: Application, put: Put, id_column: str, good: Sequence[Any], bad: Rejected) -> bytes:
+    upserted, rejected = 0, [RejectedRow(_id_of(row, id_column), error.field, str(error)) for row, error in bad]
     if good:
-        upserted = await application.writer.submit(_put, _Upload(upsert, good, application.clock()))
+        upserted, refused = await application.writer.submit(_put, _Upload(put, good, application.clock()))
+        rejected += [
+            RejectedRow(getattr(good[position], id_column), error.field, str(error))
+            for position, error in sorted(refused.items())
+        ]
         await asyncio.to_thread(application.loader.refresh)  # so that the next decision here knows of it
-    rejected = [RejectedRow(_id_of(row, id_column), error.field, str(error)) for row, error in bad]
     return msgspec.json.encode(UpsertAnswer(upserted=upserted, rejected=rejected))
 
 
-def _put(connection: Connection, uploads: Sequence[_Upload]) -> list[int]:
-    return [one.upsert(connection, one.entities, one.now) for one in uploads]
+def _put(connection: Connection, uploads: Sequence[_Upload]) -> list[tuple[int, Refused]]:
+    return [one.put(connection, one.entities, one.now) for one in uploads]
 
 
 def _id_of(row: Row, column: str) -> str | None:

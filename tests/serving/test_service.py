@@ -322,3 +322,16 @@ def test_an_experiment_is_answered_and_its_exposure_logged_once(
     assert rows(select(events.c.type).where(events.c.customer_id == "treated")) == [("exposure",)]
     unknown = client.ask("POST", "/assign", json={"unit_id": "a", "experiment": "unheard of"})
     assert (unknown.status_code, unknown.json()["error"]["field"]) == (404, "experiment")
+
+
+def test_a_customers_row_links_the_identifiers_and_moves_the_clock_of_the_profile(client: Any) -> None:
+    client.post("/events", events=[purchase("zone-1", "zoned", occurred_at="2017-11-19T23:30:00Z")])
+
+    put = client.post("/customers", customers=[{"customer_id": "zoned", "timezone": "Asia/Tokyo", "tier": "gold",
+                                                "identifiers": {"qr": "q-1"}}])  # fmt: skip
+    taken = client.post("/customers", customers=[{"customer_id": "else", "identifiers": {"qr": "q-1"}}])
+    known = client.post("/customer", identifiers={"qr": "q-1"})
+
+    assert put == {"upserted": 1, "rejected": []}
+    assert [(one["id"], one["field"]) for one in taken["rejected"]] == [("else", "identifiers")]
+    assert (known["customer_id"], known["tier"], known["numbers"]["weekend_share"]) == ("zoned", "gold", 0.0)
