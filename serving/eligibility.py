@@ -151,6 +151,11 @@ def _conditions(offers: Sequence[Offer], standing: Codes) -> tuple[tuple[Conditi
     return tuple((condition, np.array(rows, dtype=np.int64)) for condition, rows in ordered)
 
 
+def is_valid_at(rules: Rules, at: Instant) -> NDArray[np.bool_]:
+    """Which offers an instant falls into the dates of."""
+    return (rules.valid_from <= at) & (rules.valid_to > at)
+
+
 @dataclass(frozen=True, slots=True)
 class Permissions:
     """What the customer has allowed: the channels of the request that may be used, and whether data may be."""

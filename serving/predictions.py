@@ -9,14 +9,18 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.instant import Instant
 from features.profiles import Profiles
 from features.vector import vector
 from serving.decision import Floats, Predictions
+from serving.eligibility import is_valid_at
 from serving.known import moment_of, with_consent
 from serving.offer_table import OfferTable
 from serving.targets import Targets
+
+Flags = NDArray[np.bool_]
 
 CHURN = "churn"
 LIFETIME_VALUE = "lifetime-value"
@@ -81,14 +85,20 @@ def predict(models: Models, profile: Profiles, decided_at: Instant, offers: Offe
     return predict_each(models, profile, moment_of(profile, decided_at), offers)[0]
 
 
-def predict_each(models: Models, profiles: Profiles, as_of: Instant, offers: OfferTable) -> list[Predictions]:
-    """The same of many; ``as_of`` must be after everything that the profiles have heard of."""
+def predict_each(
+    models: Models, profiles: Profiles, as_of: Instant, offers: OfferTable, *, all_offers: bool = False
+) -> list[Predictions]:
+    """The same of many; ``as_of`` must be after everything that the profiles have heard of.
+
+    Affinity is asked for offers that are valid then, unless for ``all_offers``; that of the others is 0.
+    """
     features = vector(profiles, as_of)
     usable = with_consent(profiles)
     churn = None if models.churn is None else models.churn.predict(features)
     spend = None if models.lifetime_value is None else models.lifetime_value.predict(features).mean
     hours = None if models.send_time is None else models.send_time.predict(usable, as_of)
-    affinity = _affinity(models, usable, as_of, offers)
+    live = np.ones(len(offers.offers), dtype=np.bool_) if all_offers else is_valid_at(offers.rules, as_of)
+    affinity = _affinity(models, usable, as_of, offers, live)
     missing = models.missing
     return [
         Predictions(
@@ -117,23 +127,27 @@ def _number(values: Floats | None, row: int) -> float | None:
     return float(values[row])
 
 
-def _affinity(models: Models, profiles: Profiles, as_of: Instant, offers: OfferTable) -> Floats | None:
-    if models.favourite_product is None:
+def _affinity(models: Models, profiles: Profiles, as_of: Instant, offers: OfferTable, live: Flags) -> Floats | None:
+    """(customers, offers); a catalogue keeps many offers that are over, so only the live ones are computed."""
+    model = models.favourite_product
+    if model is None:
         return None
-    return models.favourite_product.affinities(profiles, as_of, _codes_of(models.favourite_product, offers.targets))
+    affinity = np.zeros((len(profiles), live.size))
+    affinity[:, live] = model.affinities(profiles, as_of, _codes_of(model, offers.targets, live))
+    return affinity
 
 
-_ready: WeakKeyDictionary[Targets, list[tuple[FavouriteProduct, Any]]] = WeakKeyDictionary()
-_MOST_MODELS = 8
-"""Of which a table's targets are kept ready: the champion's and those of variants."""
+_ready: WeakKeyDictionary[Targets, list[tuple[FavouriteProduct, bytes, Any]]] = WeakKeyDictionary()
+_MOST_READY = 8
+"""Of the targets of one table: for the champion and the models of variants, and for the offers live by now."""
 
 
-def _codes_of(model: FavouriteProduct, targets: Targets) -> Any:
-    """The targets made ready for the model, once for each pair, for as long as the table lives."""
-    kept = _ready.setdefault(targets, [])
-    for known, codes in kept:
-        if known is model:
+def _codes_of(model: FavouriteProduct, targets: Targets, live: Flags) -> Any:
+    """The live targets made ready for the model, once for each pair, for as long as the table lives."""
+    kept, which = _ready.setdefault(targets, []), live.tobytes()
+    for known, those, codes in kept:
+        if known is model and those == which:
             return codes
-    codes = model.target_codes(targets.product_sets)
-    _ready[targets] = [(model, codes), *kept[: _MOST_MODELS - 1]]
+    codes = model.target_codes([targets.product_sets[row] for row in np.flatnonzero(live)])
+    _ready[targets] = [(model, which, codes), *kept[: _MOST_READY - 1]]
     return codes

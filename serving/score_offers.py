@@ -60,7 +60,7 @@ def score_offers(
     is_past = np.array([offer.offer_id in past for offer in offers.offers], dtype=np.bool_)
     offer_ids = [offer.offer_id for offer in offers.offers]
     for batch in population.batches():
-        predictions = predict_each(models, batch, as_of, offers)
+        predictions = predict_each(models, batch, as_of, offers, all_offers=True)
         weighed = [
             weigh(Case(DecisionRequest(customer_id, as_of, "", brand), state, offers, predicted, policy))
             for customer_id, state, predicted in zip(
