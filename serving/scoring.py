@@ -11,7 +11,6 @@ from math import log
 from typing import Any
 
 import numpy as np
-from training.models.churn import risk_band
 
 from features.instant import Instant
 from features.profiles import Profiles
@@ -30,6 +29,7 @@ from serving.predictions import (
     Spend,
     horizon_days,
 )
+from training.models.churn import risk_band
 
 DEFAULT_HORIZON_DAYS = 90
 DEFAULT_FAVOURITES = 10

@@ -48,6 +48,12 @@ _TO_CUSTOMER: Mapping[str, Words] = {
     BEFORE: {"en": "Because you have bought this before.", "ru": "Потому что вы уже покупали это."},
     NEW: {"en": "Something new to try.", "ru": "Попробуйте новое."},
 }
+_TO_CUSTOMER_OF_SEVERAL: Mapping[str, Words] = {
+    OFTEN: {"en": "Good on things you often buy.", "ru": "Действует и на то, что вы часто покупаете."},
+    BEFORE: {"en": "Good on things you have bought before.", "ru": "Действует и на то, что вы уже покупали."},
+    NEW: _TO_CUSTOMER[NEW],
+}
+"""Of an offer about more than one product: not all of it is what they buy."""
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£"}
 
 _TEMPLATES: Mapping[OfferKind, tuple[str, str]] = {
@@ -70,12 +76,15 @@ class Phrases:
 
     en: str
     ru: str
+    is_of_several: bool = False
+    """Whether it is about more than one product."""
 
     def told(self, reasons: tuple[str, ...], *, is_personal: bool) -> dict[str, str]:
         """The words to one customer: the offer and, where it may be personal, the first reason fit to be told."""
+        sentences = _TO_CUSTOMER_OF_SEVERAL if self.is_of_several else _TO_CUSTOMER
         if is_personal:
             for reason in reasons:
-                because = _TO_CUSTOMER.get(reason)
+                because = sentences.get(reason)
                 if because is not None:
                     return {"en": f"{self.en}. {because['en']}", "ru": f"{self.ru}. {because['ru']}"}
         return {"en": self.en, "ru": self.ru}
@@ -93,6 +102,7 @@ def phrases(offer: Offer, product_names: Mapping[str, str], terms: BrandTerms) -
     return Phrases(
         en=_sentence(own.get("en") or _filled(english, offer, product_names, terms, "en"), offer, terms, own, "en"),
         ru=_sentence(own.get("ru") or _filled(russian, offer, product_names, terms, "ru"), offer, terms, own, "ru"),
+        is_of_several=len(offer.target.products) > 1 or bool(offer.target.categories),
     )
 
 

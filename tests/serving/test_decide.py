@@ -3,6 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from features.batching import to_batch
 from features.brand import QuietHours
@@ -388,3 +390,50 @@ def test_what_is_reserved_is_the_most_that_the_offer_may_cost():
     offer = Offer(offer_id="a", kind=OfferKind.DISCOUNT_AMOUNT, value=0.5)
 
     assert decided(table(offer)).offers[0].reserved_cost == 5_000
+
+
+_instants = st.none() | st.integers(NOW - 3 * DAY, NOW + 3 * DAY)
+_offers = st.builds(
+    Offer,
+    offer_id=st.sampled_from(["a", "b", "c", "d", "e"]),
+    kind=st.sampled_from(list(OfferKind)),
+    value=st.none() | st.floats(0, 1e6),
+    target=st.builds(Target, products=st.sampled_from([(), ("milk",), ("tea", "milk"), ("unheard of",)])),
+    minimum_spend=st.none() | st.integers(0, 10**6),
+    valid_from=_instants,
+    valid_to=_instants,
+    schedule=st.builds(Schedule, hours=st.sampled_from([(), (10,), (3, 4)])),
+    channels=st.sampled_from([(), ("email",), ("web", "app")]),
+    eligibility=st.sampled_from([None, {"tier": "gold"}, {"segment": ["new"]}, {"scores": {"churn_probability": 0.5}}]),
+    priority=st.floats(-10, 10),
+    cap_total=st.none() | st.integers(0, 2),
+    exclusive_group=st.none() | st.just("g"),
+    personalised=st.booleans(),
+)
+
+
+@settings(deadline=None)  # the first call compiles
+@given(
+    offers=st.lists(_offers, max_size=8),
+    channels=st.sampled_from([(), ("email",), ("web", "email"), ("kiosk",)]),
+    limit=st.integers(1, 4),
+    basket=st.sampled_from([None, (), (BasketLine("milk", 2.0),)]),
+    is_known=st.booleans(),
+    churn=st.none() | st.floats(0, 1),
+    epsilon=st.sampled_from([0.0, 0.1, 1.0]),
+)
+def test_whatever_is_asked_the_answer_is_sound(offers, channels, limit, basket, is_known, churn, epsilon):
+    policy = Policy(epsilon=epsilon)
+    request = replace(REQUEST, channels=channels, limit=limit, basket=basket)
+    state = customer(event(1, product_id="milk", amount=40_000)) if is_known else CustomerState()
+
+    decision = decided(table(*offers, policy=policy), state, request, Predictions(churn_probability=churn), policy)
+
+    live = len({offer.offer_id for offer in offers})
+    assert sum(one.probability for one in decision.candidates) == pytest.approx(1.0)
+    assert len(decision.candidates) - 1 + sum(decision.excluded.values()) == live
+    assert len(decision.offers) <= limit
+    assert (decision.no_offer_reason is None) == bool(decision.offers)
+    assert all(0 < one.propensity <= 1 and one.reserved_cost >= 0 for one in decision.offers)
+    assert decision.channel is None or not channels or decision.channel in channels
+    assert decision.expires_at > NOW

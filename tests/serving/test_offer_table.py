@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.entities import Offer, OfferKind, Product, Target
@@ -64,6 +64,7 @@ def test_a_refusal_for_everyone_outlives_the_usage():
 _names = st.sampled_from(["p1", "p2", "p3", "p4", "p5"])
 
 
+@settings(deadline=None)  # the first call compiles
 @given(
     st.lists(st.frozensets(_names), max_size=5),
     st.dictionaries(_names, st.tuples(st.integers(1, 99), st.integers(0, 10**6))),

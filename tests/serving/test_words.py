@@ -81,6 +81,12 @@ def test_the_customer_is_told_the_first_reason_that_is_theirs_to_hear():
     assert said.told((RISK, PRIOR), is_personal=True)["en"] == "5% off Milk"
 
 
+def test_of_an_offer_about_several_products_not_all_are_said_to_be_the_customers():
+    said = phrases(Offer(offer_id="a", name="Tea week", target=Target(categories=("tea",))), NAMES, BrandTerms())
+
+    assert said.told((OFTEN,), is_personal=True)["en"] == "Tea week. Good on things you often buy."
+
+
 def test_an_offer_that_is_not_personalised_says_nothing_of_the_customer():
     said = phrases(Offer(offer_id="a", name="News"), NAMES, BrandTerms())
 
