@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.compiled import compiled
 from features.entities import Offer, Product
+from features.id_table import IdTable
 from features.money import MONEY_SCALE
 
 Floats = NDArray[np.float64]
@@ -22,7 +22,7 @@ class Targets:
     product_sets: tuple[frozenset[str] | None, ...]
     """Product ids, categories resolved; ``None`` means everything."""
     is_everything: NDArray[np.bool_]
-    row_of_product: Mapping[str, int]
+    row_of_product: IdTable
     offsets: Integers
     offer_rows: Integers
 
@@ -63,7 +63,7 @@ def build_targets(offers: Sequence[Offer], products: Sequence[Product]) -> Targe
     return Targets(
         product_sets=sets,
         is_everything=np.array([product_set is None for product_set in sets], dtype=np.bool_),
-        row_of_product={product_id: row for row, product_id in enumerate(rows)},
+        row_of_product=IdTable({product_id: row for row, product_id in enumerate(rows)}),
         offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64),
         offer_rows=np.array([row for some in rows.values() for row in some], dtype=np.int64),
     )
@@ -85,7 +85,7 @@ def bought(targets: Targets, product_ids: Iterable[str], lines: Integers, amount
     >>> bought(about_milk, ["milk", "bread"], np.array([3, 9]), np.array([60_000, 1]))
     TargetPurchases(lines=array([3.]), amount=array([60000.]))
     """
-    rows = np.fromiter(map(targets.row_of_product.get, product_ids, repeat(-1)), dtype=np.int64)
+    rows = targets.row_of_product.of(list(product_ids))
     size = len(targets.product_sets)
     sums = TargetPurchases(np.zeros(size), np.zeros(size))
     if rows.size and targets.offer_rows.size:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.compiled import compiled
+from features.id_table import IdTable
 from features.instant import MICROSECONDS_PER_DAY
 from training.models.candidates import Rhythm, rhythm_of
 from training.models.product_knowledge import ProductKnowledge, own_gap_days
@@ -44,7 +45,7 @@ class Targets:
     row) and ``total_trial`` (one a target) are shares of first purchases.
     """
 
-    position: dict[str, int]
+    position: Mapping[str, int]
     offsets: Integers
     target: Codes
     trial: Floats
@@ -65,7 +66,7 @@ def index_targets(targets: Sequence[Collection[str] | None], codes: Mapping[str,
     target = np.array([number for numbers in members.values() for number in numbers], dtype=np.int32)
     row_trial = np.array([trial[codes.get(product_id, -1)] for product_id in members], dtype=np.float64)
     return Targets(
-        {product_id: row for row, product_id in enumerate(members)},
+        IdTable({product_id: row for row, product_id in enumerate(members)}),
         np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]),
         target,
         row_trial,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from features.id_table import IdTable
 from features.instant import Instant
 from features.profiles import Profiles
 from training.evaluation import Evaluation
@@ -59,7 +60,7 @@ class FavouriteProductModel:
     weights: AffinityWeights
     horizon_days: int
     importance: dict[str, float]
-    codes: dict[str, int] = field(repr=False)
+    codes: Mapping[str, int] = field(repr=False)
 
     @classmethod
     def fit(
@@ -173,7 +174,7 @@ class FavouriteProductModel:
             weights=weights,
             horizon_days=words["horizon_days"],
             importance=words["importance"],
-            codes={product_id: code for code, product_id in enumerate(vocabulary)},
+            codes=IdTable({product_id: code for code, product_id in enumerate(vocabulary)}),
         )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from features.id_table import IdTable
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.money import MONEY_SCALE
 from features.profiles import Profiles, offsets_of
@@ -74,7 +75,9 @@ def histories_of(profiles: Profiles, as_of: Instant, codes: Mapping[str, int]) -
 
 
 def lookup(product_ids: Sequence[str], codes: Mapping[str, int]) -> Codes:
-    """The code of each, -1 where there is none."""
+    """The code of each, -1 where there is none; quickest where the codes are an ``IdTable``."""
+    if isinstance(codes, IdTable):
+        return codes.of(product_ids).astype(np.int32)
     return np.fromiter(map(codes.get, product_ids, repeat(-1)), dtype=np.int32, count=len(product_ids))
 
 

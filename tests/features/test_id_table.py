@@ -1,0 +1,24 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.id_table import IdTable
+
+IDS = st.lists(st.text(), max_size=200, unique=True)
+
+
+@given(known=IDS, asked=st.lists(st.text(), max_size=50))
+def test_it_gives_what_a_dictionary_gives(known: list[str], asked: list[str]) -> None:
+    numbers = {one: number for number, one in enumerate(known)}
+
+    found = IdTable(numbers).of([*asked, *known])
+
+    assert found.tolist() == [numbers.get(one, -1) for one in [*asked, *known]]
+
+
+def test_it_is_a_mapping_too() -> None:
+    table = IdTable({"milk": 0, "bread": 1})
+
+    assert (table["bread"], table.get("tea"), len(table), list(table)) == (1, None, 2, ["milk", "bread"])
+    with pytest.raises(KeyError):
+        table["tea"]
