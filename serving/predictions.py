@@ -45,6 +45,7 @@ class Spend(Protocol):
 
 
 class LifetimeValue(Protocol):
+    def mean(self, features: Floats, /) -> Floats: ...
     def predict(self, features: Floats, /) -> Spend: ...
 
 
@@ -95,7 +96,7 @@ def predict_each(
     features = vector(profiles, as_of)
     usable = with_consent(profiles)
     churn = None if models.churn is None else models.churn.predict(features)
-    spend = None if models.lifetime_value is None else models.lifetime_value.predict(features).mean
+    spend = None if models.lifetime_value is None else models.lifetime_value.mean(features)
     hours = None if models.send_time is None else models.send_time.predict(usable, as_of)
     live = np.ones(len(offers.offers), dtype=np.bool_) if all_offers else is_valid_at(offers.rules, as_of)
     affinity = _affinity(models, usable, as_of, offers, live)
