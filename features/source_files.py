@@ -16,6 +16,7 @@ Connection = Any
 """A DuckDB connection (imported only where a file is opened)."""
 
 HEAD_BYTES = 1 << 20
+_UNDECODED = "\ufffd"
 _DELIMITERS = ",;\t|"
 _CSV = (".csv", ".tsv", ".txt")
 _JSON = (".jsonl", ".ndjson", ".json")
@@ -144,10 +145,10 @@ def head_of(path: Path, encoding: str) -> str:
         raise UnreadableFileError("file", path.name, "rows (it is empty)")
     if b"\0" in head and "16" not in encoding and "32" not in encoding:
         raise UnreadableFileError("file", path.name, "text (it holds zero bytes)")
-    try:
-        text = codecs.getincrementaldecoder(encoding)().decode(head, final=len(head) < HEAD_BYTES)
-    except UnicodeDecodeError as error:
-        raise UnreadableFileError("encoding", encoding, f"the encoding of the file ({error})") from error
+    text = codecs.getincrementaldecoder(encoding)("replace").decode(head, final=len(head) < HEAD_BYTES)
+    lines = text.splitlines()
+    if _UNDECODED in lines[0] or 2 * sum(_UNDECODED in line for line in lines) > len(lines):
+        raise UnreadableFileError("encoding", encoding, "the encoding that the file is in, such as windows-1251")
     if len(head) == HEAD_BYTES and "\n" not in text and "\r" not in text:
         raise UnreadableFileError("file", path.name, f"lines (the first is longer than {HEAD_BYTES} bytes)")
     return text.removeprefix("\ufeff")

@@ -39,7 +39,7 @@ def read(connection: Connection, source: Source, reading: Reading, scratch: Path
     try:
         if source.form != "parquet" and not is_utf8(reading.encoding):
             path = _as_utf8(path, reading.encoding, scratch)
-        _READERS[source.form](connection, source, path)
+        _READERS[source.form](connection, source, path, scratch)
     except (duckdb.Error, UnicodeError, OSError, EOFError) as error:
         told = " ".join(str(error).split())[:300]
         raise UnreadableFileError("file", source.path.name, f"readable {source.form} ({told})") from error
@@ -56,65 +56,101 @@ def _as_utf8(path: Path, encoding: str, scratch: Path) -> Path:
     return copy
 
 
-def _read_parquet(connection: Connection, source: Source, path: Path) -> None:
+def _read_parquet(connection: Connection, source: Source, path: Path, _: Path) -> None:
     names = ", ".join(f'"{column.name.replace(chr(34), chr(34) * 2)}" AS {column.raw}' for column in source.columns)
     connection.execute(f"CREATE OR REPLACE TABLE raw AS SELECT {names} FROM {parquet_sql(path)}")
 
 
-def _read_csv(connection: Connection, source: Source, path: Path) -> None:
-    """DuckDB is quick to leave malformed lines out and slow to tell which, so that is asked only where any is."""
+def _read_csv(connection: Connection, source: Source, path: Path, scratch: Path) -> None:
+    """DuckDB leaves malformed lines out without a word, so they are looked for where any line is missing."""
+    import duckdb
+
+    try:
+        _make_raw(connection, source, path, "header = true, ignore_errors = true")
+    except duckdb.InvalidInputException:  # as of lines that end in different ways
+        _make_raw(connection, source, path, "header = true, ignore_errors = true, strict_mode = false")
+    rows = _count(connection, "raw")
+    lines = _count_lines(path)
+    lost = lines - 1 - rows
+    if lost and lost != _count_line_ends_in_values(connection, source):
+        if lost > 10 * max(rows, MOST_MALFORMED):
+            raise UnreadableFileError("file", f"{lost} malformed lines", _expected(source))
+        _set_aside(connection, source, path, scratch, lines)
+
+
+def _make_raw(connection: Connection, source: Source, path: Path, layout: str) -> None:
     columns = ", ".join(f"'{column.raw}': 'VARCHAR'" for column in source.columns)
-    layout = f"header = true, delim = {quoted(source.delimiter or ',')}, quote = '\"', escape = '\"', nullstr = ''"
-    connection.execute(f"CREATE OR REPLACE TABLE raw AS FROM {_csv(path, columns, f'{layout}, ignore_errors = true')}")
-    lost = _count_lines(path) - 1 - _count(connection, "raw")
-    if lost == 0 or _set_aside_by_columns(connection, source, path):
-        return
-    if lost > max(MOST_MALFORMED, _count(connection, "raw")):
-        raise UnreadableFileError("file", f"{lost} malformed lines", _expected(source))
-    rejects = f"store_rejects = true, rejects_limit = {10 * MOST_MALFORMED}"
-    connection.execute(f"CREATE OR REPLACE TABLE raw AS FROM {_csv(path, columns, f'{layout}, {rejects}')}")
-    _set_aside_rejects(connection, _expected(source))
+    marks = f"delim = {quoted(source.delimiter or ',')}, quote = '\"', escape = '\"', nullstr = ''"
+    connection.execute(f"CREATE OR REPLACE TABLE raw AS FROM {_csv(path, columns, f'{marks}, {layout}')}")
 
 
 def _expected(source: Source) -> str:
     return f"a line of CSV with {len(source.columns)} columns"
 
 
-def _set_aside_by_columns(connection: Connection, source: Source, path: Path) -> bool:
-    """Whether the lines with another number of columns are all that is missing; if so they are set aside."""
+def _count_line_ends_in_values(connection: Connection, source: Source) -> int:
+    """How many lines the quoted values go on for."""
+    ends = " + ".join(f"coalesce(len(regexp_extract_all({c.raw}, '[\r\n]+')), 0)" for c in source.columns)
+    count: int = connection.execute(f"SELECT coalesce(sum({ends}), 0)::BIGINT FROM raw").fetchone()[0]
+    return count
+
+
+def _set_aside(connection: Connection, source: Source, path: Path, scratch: Path, lines: int) -> None:
+    """Judge each line for itself: good ones are read again if need be, the others are set aside."""
     bare = f"regexp_replace(line, '{_QUOTED}', '', 'g')"
     marks = f"len({bare}) - len(replace({bare}, {quoted(source.delimiter or ',')}, ''))"
-    numbered = (
-        f"SELECT row_number() OVER () AS number, line, {marks} + 1 AS columns, contains({bare}, '\"') AS is_torn "
-        f"FROM {_lines(path)}"
+    is_torn = "(len(line) - len(replace(line, '\"', ''))) % 2 = 1"
+    fault = (
+        f"CASE WHEN contains({bare}, '\"') AND {is_torn} "
+        f"THEN 'a quotation mark that is not closed' "
+        f"WHEN {marks} + 1 <> {len(source.columns)} THEN ({marks} + 1) || ' columns' END"
     )
-    is_wrong = f"line <> '' AND columns <> {len(source.columns)}"
-    lines, wrong, torn = connection.execute(
-        f"SELECT count_if(line <> ''), count_if({is_wrong}), count_if(is_torn) FROM ({numbered})"
-    ).fetchone()
-    if torn or lines - 1 - wrong != _count(connection, "raw"):
-        return False
-    if wrong >= MOST_MALFORMED:
-        raise UnreadableFileError("file", f"{wrong} malformed lines", _expected(source))
     connection.execute(
-        f"INSERT INTO malformed SELECT number, line, 'line ' || number || ' of the file: ' || columns || ' columns, "
-        f"expected {len(source.columns)}' FROM ({numbered}) WHERE {is_wrong}"
+        f"CREATE OR REPLACE TEMP TABLE faults AS SELECT number, line, {fault} AS fault FROM "
+        f"(SELECT row_number() OVER () AS number, line FROM {_lines(path)}) WHERE line <> '' OFFSET 1"
     )
-    return True
+    read, bad = connection.execute("SELECT count(*) + 1, count(fault) FROM faults").fetchone()
+    _stop_at(bad + lines - read, _expected(source))
+    _set_aside_undecodable(connection, path, lines - read, _expected(source))
+    connection.execute(
+        "INSERT INTO malformed SELECT number, line, 'line ' || number || ' of the file: got ' || fault || ', expected "
+        f"{_expected(source)}' FROM faults WHERE fault IS NOT NULL"
+    )
+    if read - 1 - bad != _count(connection, "raw"):
+        _read_good_lines(connection, source, scratch)
+    connection.execute("DROP TABLE faults")
 
 
-def _set_aside_rejects(connection: Connection, expected: str) -> None:
+def _read_good_lines(connection: Connection, source: Source, scratch: Path) -> None:
+    good = scratch / "good.csv"
+    layout = "FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01'"
+    connection.execute(f"COPY (SELECT line FROM faults WHERE fault IS NULL) TO {quoted(str(good))} ({layout})")
+    _make_raw(connection, source, good, "header = false, strict_mode = false")
+
+
+def _set_aside_undecodable(connection: Connection, path: Path, lost: int, expected: str) -> None:
+    """Set aside the lines that are no UTF-8 or too long."""
+    if lost <= 0:
+        return
+    _stop_at(lost, expected)
+    lines = _lines(path, f"store_rejects = true, rejects_limit = {10 * MOST_MALFORMED}")
+    connection.execute(f"SELECT count(line) FROM {lines}").fetchall()
+    if not _count(connection, "duckdb_tables() WHERE table_name = 'reject_errors'"):
+        raise UnreadableFileError("file", f"{lost} lines that cannot be told apart", expected)
     connection.execute(
-        "INSERT INTO malformed SELECT line, any_value(csv_line), 'line ' || line || ' of the file: ' "
+        "INSERT INTO malformed SELECT line, any_value(csv_line), 'line ' || line || ' of the file: got ' "
         f"|| lower(replace(min(error_type::VARCHAR), '_', ' ')) || ', expected {expected}' "
         "FROM reject_errors GROUP BY line"
     )
     connection.execute("DROP TABLE reject_errors; DROP TABLE reject_scans")
-    if _count(connection, "malformed") >= MOST_MALFORMED:
-        raise UnreadableFileError("file", f"{MOST_MALFORMED} malformed lines", expected)
 
 
-def _read_json(connection: Connection, _: Source, path: Path) -> None:
+def _stop_at(malformed: int, expected: str) -> None:
+    if malformed >= MOST_MALFORMED:
+        raise UnreadableFileError("file", f"{malformed} malformed lines", expected)
+
+
+def _read_json(connection: Connection, _: Source, path: Path, __: Path) -> None:
     expected = "a JSON object on one line"
     if head_of(path, "utf-8").lstrip().startswith("["):
         given = f"read_json_objects({quoted(str(path))}, format = 'array', maximum_object_size = {_LONGEST_LINE})"
@@ -122,22 +158,17 @@ def _read_json(connection: Connection, _: Source, path: Path) -> None:
     else:
         lines = _lines(path)
         lost = _count_lines(path) - _count(connection, f"{lines} WHERE line <> ''")
-        if lost > MOST_MALFORMED:
-            raise UnreadableFileError("file", f"{lost} malformed lines", expected)
-        if lost:
-            _count(connection, _lines(path, f"store_rejects = true, rejects_limit = {10 * MOST_MALFORMED}"))
-            _set_aside_rejects(connection, expected)
+        _set_aside_undecodable(connection, path, lost, expected)
     is_object = "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END"
-    numbered = f"SELECT row_number() OVER () AS number, trim(line, '{BLANKS}\ufeff') AS line FROM {lines}"
+    stripped = f"trim(line, '{BLANKS}\ufeff') AS line FROM {lines}"
     connection.execute(
         f"INSERT INTO malformed SELECT number, line, 'line ' || number || ' of the file: expected {expected}' "
-        f"FROM ({numbered}) WHERE line <> '' AND NOT ({is_object}) LIMIT {MOST_MALFORMED}"
+        f"FROM (SELECT row_number() OVER () AS number, {stripped}) WHERE line <> '' AND NOT ({is_object}) "
+        f"LIMIT {MOST_MALFORMED}"
     )
-    if _count(connection, "malformed") >= MOST_MALFORMED:
-        raise UnreadableFileError("file", f"{MOST_MALFORMED} malformed lines", expected)
+    _stop_at(_count(connection, "malformed"), expected)
     connection.execute(
-        f"CREATE OR REPLACE TABLE raw AS SELECT line FROM (SELECT trim(line, '{BLANKS}\ufeff') AS line FROM {lines}) "
-        f"WHERE line <> '' AND {is_object}"
+        f"CREATE OR REPLACE TABLE raw AS SELECT line FROM (SELECT {stripped}) WHERE line <> '' AND {is_object}"
     )
 
 

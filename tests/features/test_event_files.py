@@ -355,3 +355,27 @@ def test_a_files_outcomes_move_reservations(sqlite_store: Store, tmp_path: Path)
     assert counts(report) == (1, 0, 1)
     with sqlite_store.reading() as connection:
         assert connection.execute(select(schema.reservations.c.state)).scalar() == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("text", "good", "bad"),
+    [
+        (b"1,view,2024-01-01,a\r\n2,view,2024-01-01,b\n3,view,2024-01-01,c", 3, 0),
+        (b'1,view,2024-01-01,"a\nb"\n2,view,2024-01-01,"b ""c"""\n', 1, 1),
+        (b'1,view,2024-01-01,a 5" b\n\n2,view,2024-01-01,b\n', 2, 0),
+        (b'1,view,2024-01-01,"a\n2,view,2024-01-01,b\n3,view,2024-01-01,"c"d"\n4,view,2024-01-01,d\n', 2, 2),
+        (
+            b"1,view,2024-01-01,a\n2,view,2024-01-01\n3,view,2024-01-01,a,b,c\n\xff,view,2024-01-01,d\n5,view,2024-01-01,e\n",
+            2,
+            3,
+        ),
+    ],
+    ids=["mixed line ends", "lines in quotation marks", "inches", "marks not closed", "columns and bytes"],
+)
+def test_every_line_is_taken_or_set_aside(
+    sqlite_store: Store, tmp_path: Path, text: bytes, good: int, bad: int
+) -> None:
+    path = tmp_path / "events.csv"
+    path.write_bytes(b"event_id,type,occurred_at,customer_id\n" + text)
+
+    assert counts(ingest(sqlite_store, path)) == (good, 0, bad)
