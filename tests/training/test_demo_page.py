@@ -78,6 +78,7 @@ def findings_of(*offers: dict[str, Any]) -> Findings:
         purchased="Tea, $3.99",
         again=Call("/next_best_offer", {}, answer(*offers), 2.1),
         changes=[Change("Offer", "$1.00 off: Tea", "$2.00 off: Rye")],
+        is_put_back=False,
         usual=Usual(100, 1.2),
     )
     future = Future(

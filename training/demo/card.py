@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from features.catalogue import read_customer, read_offers, read_products
 from features.entities import Offer, Product
-from features.instant import MICROSECONDS_PER_SECOND, Instant, to_iso
+from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND, Instant, to_iso
 from features.money import from_money
 from features.profiles import Profiles
 from features.schema import decisions, profiles
@@ -50,6 +50,7 @@ def open_shop(store: Store, brand: str, timezone: str, affinity_model: Any) -> S
 
 def make_card(client: Client, shop: Shop, snapshot: Any, predicted: Predictions) -> Card:
     household, chosen_by = choose_household(snapshot, predicted)
+    usual = _usual(client, shop, snapshot.as_of)
     question = {"customer_id": household, "channels": list(CHANNELS)}
     with shop.store.reading() as connection:
         customer = read_customer(connection, shop.brand, household)
@@ -69,7 +70,8 @@ def make_card(client: Client, shop: Shop, snapshot: Any, predicted: Predictions)
         purchased=f"{shop.name_of(product.product_id)}, {money(_price(product))}",
         again=again,
         changes=_changes(shop, (first, before), (again, _score(client, household))),
-        usual=_usual(client, shop, snapshot.as_of),
+        is_put_back=_is_put_back(shop, household, snapshot.as_of),
+        usual=usual,
     )
 
 
@@ -80,6 +82,14 @@ def _usual(client: Client, shop: Shop, clock: Instant) -> Usual | None:
         quiet = connection.execute(query.order_by(profiles.c.customer_id).limit(MOST_ASKED)).scalars().all()
     took = [client.ask("/next_best_offer", {"customer_id": household}).milliseconds for household in quiet]
     return Usual(len(took), median(took)) if took else None
+
+
+def _is_put_back(shop: Shop, household: str, clock: Instant) -> bool:
+    """Whether the service folds it anew: its profile knows more than a day after the clock."""
+    with shop.store.reading() as connection:
+        query = select(profiles.c.last_event_at).where(profiles.c.brand == shop.brand)
+        last_at: int = connection.execute(query.where(profiles.c.customer_id == household)).scalar_one()
+    return last_at > clock + MICROSECONDS_PER_DAY
 
 
 def _score(client: Client, household: str) -> dict[str, Any]:

@@ -175,7 +175,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One household, the offer chosen for it, and what a purchase changed."""
+    """One household, the offer chosen for it, and what a purchase changed.
+
+    ``is_put_back``: its events go on after the clock, so the service answers from its profile of then.
+    """
 
     chosen_by: str
     standing: Standing
@@ -185,6 +188,7 @@ class Card:
     purchased: str
     again: Call
     changes: list[Change]
+    is_put_back: bool
     usual: "Usual | None" = None
 
 

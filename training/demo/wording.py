@@ -92,14 +92,17 @@ def _interval(mean: float, low: float, high: float) -> str:
 
 
 def time_taken(card: Card) -> str:
-    told = (
-        "This household's events go on after the clock, so the service first had to put its profile back to the clock, "
-        "from the log; most of the milliseconds are that. It does not happen where the clock is the present."
-    )
-    if card.usual is None:
-        return told
-    usual = f"{card.usual.median_milliseconds:.1f} ms in the median, its logging on disk included"
-    return f"{told} For {card.usual.households} households without later events an answer took {usual}."
+    """What the milliseconds hold."""
+    told = []
+    if card.is_put_back:
+        told.append(
+            "This household's events go on after the clock, so the service first had to put its profile back to the "
+            "clock, from the log; most of the milliseconds are that. It does not happen where the clock is the present."
+        )
+    if card.usual is not None:
+        usual = f"{card.usual.median_milliseconds:.1f} ms in the median, HTTP and its logging on disk included"
+        told.append(f"For {card.usual.households} households asked one after the other an answer took {usual}.")
+    return " ".join(told)
 
 
 def enough(trials: Sequence[Trial], effect: float) -> str:
