@@ -5,6 +5,7 @@ one: the ids' own hashes, which Python keeps with a text once computed, lie in a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,14 @@ from features.compiled import compiled
 Integers = NDArray[np.int64]
 MISSING = -1
 _EMPTY = -1
+
+
+class Ids(list[str]):
+    """Ids that remember their hashes, for lists that are looked up in several tables and changed by none."""
+
+    @cached_property
+    def hashes(self) -> Integers:
+        return np.fromiter(map(hash, self), dtype=np.int64, count=len(self))
 
 
 class IdTable(Mapping[str, int]):
@@ -50,7 +59,7 @@ class IdTable(Mapping[str, int]):
 
 
 def _hashes_of(ids: Sequence[str]) -> Integers:
-    return np.fromiter(map(hash, ids), dtype=np.int64, count=len(ids))
+    return ids.hashes if isinstance(ids, Ids) else Ids(ids).hashes
 
 
 def _array(numbers: Sequence[int]) -> Integers:

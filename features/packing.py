@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.batching import to_batch
+from features.id_table import Ids
 from features.instant import Instant
 from features.profile import Profile, State
 from features.profiles import (
@@ -185,7 +186,13 @@ def _unpack_products(columns: tuple[list[str], bytes, bytes, bytes, bytes]) -> P
     ids, lines, amount, last_at, decayed = columns
     codes = np.arange(len(ids), dtype=np.int32)
     return Products(
-        _offsets(len(ids)), codes, _i32(lines), _i64(amount), _i64(last_at), np.frombuffer(decayed, np.float64), ids
+        _offsets(len(ids)),
+        codes,
+        _i32(lines),
+        _i64(amount),
+        _i64(last_at),
+        np.frombuffer(decayed, np.float64),
+        Ids(ids),
     )
 
 

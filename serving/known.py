@@ -1,6 +1,6 @@
 """What a profile says of one customer, in the words that decisions ask."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -47,10 +47,13 @@ def declines(profile: Profiles | None) -> list[tuple[str, Instant]]:
     return [(contacts.vocabulary[contacts.code[row]], int(contacts.at[row])) for row in rows]
 
 
-def purchases(profile: Profiles) -> tuple[Iterable[str], NDArray[np.int64], NDArray[np.int64]]:
-    """Product ids (to be read once), lines and amounts (money) of one customer."""
+def purchases(profile: Profiles) -> tuple[Sequence[str], NDArray[np.int64], NDArray[np.int64]]:
+    """Product ids, lines and amounts (money) of one customer."""
     products = profile.products
-    return map(products.vocabulary.__getitem__, products.code.tolist()), products.lines, products.amount
+    ids: Sequence[str] = products.vocabulary
+    if not np.array_equal(products.code, np.arange(len(ids))):
+        ids = [ids[code] for code in products.code.tolist()]
+    return ids, products.lines, products.amount
 
 
 def with_consent(profiles: Profiles) -> Profiles:

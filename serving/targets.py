@@ -77,7 +77,7 @@ def _product_set(offer: Offer, of_category: Mapping[str, list[str]]) -> frozense
     return frozenset((*target.products, *named))
 
 
-def bought(targets: Targets, product_ids: Iterable[str], lines: Integers, amount: Integers) -> TargetPurchases:
+def bought(targets: Targets, product_ids: Sequence[str], lines: Integers, amount: Integers) -> TargetPurchases:
     """Lines and amounts of one customer's products, summed over each offer's target.
 
     >>> from features.entities import Target
@@ -85,7 +85,7 @@ def bought(targets: Targets, product_ids: Iterable[str], lines: Integers, amount
     >>> bought(about_milk, ["milk", "bread"], np.array([3, 9]), np.array([60_000, 1]))
     TargetPurchases(lines=array([3.]), amount=array([60000.]))
     """
-    rows = targets.row_of_product.of(list(product_ids))
+    rows = targets.row_of_product.of(product_ids)
     size = len(targets.product_sets)
     sums = TargetPurchases(np.zeros(size), np.zeros(size))
     if rows.size and targets.offer_rows.size:
