@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, and_, select, update
 
+from features.brand import brands_sharing
 from features.errors import FieldError
 from features.events import Event, EventType
-from features.money import Money, to_money
+from features.money import Money, from_money, to_money
 from features.schema import decisions, offer_usage, offers, reservations
 
 OUTCOMES = ("offer_presented", "offer_accepted", "offer_declined", "offer_expired")
@@ -45,7 +46,7 @@ class DecisionOutcomes:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._propensities: dict[str, dict[str, float] | None] = {}
+        self._propensities: dict[tuple[str, str], dict[str, float]] = {}
 
     def check(self, event: Event) -> None:
         """Refuse a propensity that contradicts our log.
@@ -56,7 +57,7 @@ class DecisionOutcomes:
         """
         if event.propensity is None or event.decision_id is None or event.type not in OUTCOMES:
             return
-        logged = (self._logged(event.decision_id) or {}).get(event.offer_id or "")
+        logged = self._logged(event.brand, event.decision_id).get(event.offer_id or "")
         if logged is not None and abs(logged - event.propensity) > _TOLERANCE * logged:
             raise FieldError("propensity", event.propensity, f"{logged!r}, as decision {event.decision_id} logged it")
 
@@ -76,13 +77,15 @@ class DecisionOutcomes:
             if event.decision_id is not None and event.type in _STATE_AFTER:
                 self._move(event)
 
-    def _logged(self, decision_id: str) -> dict[str, float] | None:
-        if decision_id not in self._propensities:
-            query = select(decisions.c.body).where(decisions.c.decision_id == decision_id)
+    def _logged(self, brand: str, decision_id: str) -> dict[str, float]:
+        """By offer; nothing where the brand has no such decision."""
+        key = (brand, decision_id)
+        if key not in self._propensities:
+            query = select(decisions.c.body).where(decisions.c.decision_id == decision_id, decisions.c.brand == brand)
             body = self._connection.execute(query).scalar()
-            known = None if body is None else msgspec.json.decode(body, type=_Propensities).propensities
-            self._propensities[decision_id] = known
-        return self._propensities[decision_id]
+            known = {} if body is None else msgspec.json.decode(body, type=_Propensities).propensities
+            self._propensities[key] = known
+        return self._propensities[key]
 
     def _move(self, event: Event) -> None:
         of_offer = and_(reservations.c.decision_id == event.decision_id, reservations.c.offer_id == event.offer_id)
@@ -100,12 +103,19 @@ class DecisionOutcomes:
         """What the acceptance really cost: as the event says, else by the offer's terms, else the worst case."""
         if event.discount_amount is not None:
             return max(event.discount_amount, 0)
-        mine = and_(offers.c.brand == event.brand, offers.c.offer_id == event.offer_id)
-        body = self._connection.execute(select(offers.c.body).where(mine)).scalar()
-        cost = _Cost() if body is None else msgspec.json.decode(body, type=_Cost)
+        cost = self._cost(event)
         if cost.cost_rate is not None and event.amount is not None:
-            return to_money(cost.cost_rate * event.amount / 10_000)
+            return to_money(cost.cost_rate * from_money(event.amount))
         return worst_case if cost.cost_amount is None else cost.cost_amount
+
+    def _cost(self, event: Event) -> _Cost:
+        """The terms of the offer in the first of the catalogues that the brand has a share in."""
+        for brand in brands_sharing(self._connection, event.brand, "catalogue"):
+            mine = and_(offers.c.brand == brand, offers.c.offer_id == event.offer_id)
+            body = self._connection.execute(select(offers.c.body).where(mine)).scalar()
+            if body is not None:
+                return msgspec.json.decode(body, type=_Cost)
+        return _Cost()
 
     def _count(self, row: Any, state: str, charged: Money) -> None:
         """Keep the counters of the offer in step."""

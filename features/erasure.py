@@ -1,4 +1,7 @@
-"""Forgetting a customer: events, profile, identifiers and attributes go; what stays is a keyed hash of the id."""
+"""Forgetting a customer: events, profile, identifiers and attributes go; a keyed hash of the id stays.
+
+The log of decisions is left as it is: what was offered to the customer, and the reservations, keep the id.
+"""
 
 import hmac
 import os

@@ -12,10 +12,10 @@ from sqlalchemy import Connection, select
 
 from features.event_fields import LAKE_COLUMNS
 from features.event_json import event_of
+from features.event_log import CONFLICT
 from features.lake import DuckDB, event_of_row, files_sql, read_segments
 from features.schema import events
 
-CONFLICT = "conflict: the same event_id came before with other content"
 _FIELDS = ", ".join(LAKE_COLUMNS)
 _CHUNK = 10_000
 

@@ -60,7 +60,8 @@ class FileCustomers:
         DecisionOutcomes(connection).take(self.outcomes)
         for event in self.erased:
             erase(connection, self.lake, self.brand, event.customer_id, event.occurred_at, now)
-            fold_anew(connection, self.duck, self.lake, self.brand, [event.customer_id])
+            stays = CustomerLinks(connection, self.brand).root(event.customer_id)
+            fold_anew(connection, self.duck, self.lake, self.brand, [stays])
 
 
 def customers_of(duck: DuckDB, connection: Connection, lake: Path) -> dict[str, FileCustomers]:

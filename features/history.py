@@ -132,7 +132,8 @@ class History:
         known = self.whereabouts(as_of)
         events = self._events if as_of is None else self._events.filter(self._events.occurred_at < as_of)
         if customer_ids is not None:
-            members = [*customer_ids, *(merged for merged, root in known.roots.items() if root in set(customer_ids))]
+            wanted = set(customer_ids)
+            members = [*customer_ids, *(merged for merged, root in known.roots.items() if root in wanted)]
             profiles = aggregate(events.filter(events.customer_id.isin(members)), known)
         else:
             profiles = self._everybody(events, as_of, known)

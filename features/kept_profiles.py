@@ -86,12 +86,12 @@ class KeptProfiles:
         self._again.update(self._links.root(customer_id) for customer_id in customer_ids)
 
     def forget(self, customer_id: str) -> None:
-        """Start from the log alone: the customer's events were erased."""
+        """Start from the log alone: the customer's events were erased; whoever they were merged into had them too."""
         self._links = CustomerLinks(self._connection, self._brand)
         self._merges_followed = 0
         self._profiles.clear()
         self._gone.discard(customer_id)
-        self._again.add(customer_id)
+        self._again.add(self._links.root(customer_id))
 
     def write(self) -> None:
         """Put links and profiles into the store."""
