@@ -28,6 +28,9 @@ Write = Callable[[Connection, Sequence[Item]], Sequence[Result]]
 LARGEST_BATCH = 64
 MOST_WAITING = 1024
 
+_DRIVERS = ("psycopg", "duckdb", "_duckdb")
+_OF_BULK_HISTORY = ("duckdb", "ibis", "pyarrow")
+
 log = logging.getLogger(__name__)
 
 
@@ -121,7 +124,10 @@ def _written(connection: Connection, group: Sequence[_Waiting]) -> Sequence[Any]
 
 
 def is_of_store(error: Exception) -> bool:
-    return isinstance(error, (DBAPIError, sqlite3.Error, OSError)) or type(error).__module__.startswith("psycopg")
+    """Whether the store failed, or bulk history without what reads it: duckdb is imported where it is needed."""
+    if isinstance(error, ModuleNotFoundError):
+        return error.name in _OF_BULK_HISTORY
+    return isinstance(error, (DBAPIError, sqlite3.Error, OSError)) or type(error).__module__.startswith(_DRIVERS)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, outcomes: Sequence[_Outcome]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,14 @@ class _Upload:
 async def products(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, renamed(body, "products"))
     brand = asked.brand or application.brand
-    parsed = parse_rows(asked.rows, lambda row: parse_product(row, brand=brand))
+    parsed = await asyncio.to_thread(parse_rows, asked.rows, partial(parse_product, brand=brand))
     return await _upserted(application, _all_by(upsert_products), "product_id", *parsed)
 
 
 async def customers(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, renamed(body, "customers"))
     brand = asked.brand or application.brand
-    parsed = parse_rows(asked.rows, lambda row: parse_customer(row, brand=brand))
+    parsed = await asyncio.to_thread(parse_rows, asked.rows, partial(parse_customer, brand=brand))
     return await _upserted(application, _customers_into(application.store.lake), "customer_id", *parsed)
 
 
