@@ -89,15 +89,15 @@ def _rejected(rejected: list[Rejected]) -> str:
 def _purchase(card: Card) -> str:
     rows = [
         cell(change.what)
-        + cell(change.before, "n")
-        + cell(change.after, "n good" if change.before != change.after else "n")
+        + cell(change.before, "w")
+        + cell(change.after, "w good" if change.before != change.after else "w")
         for change in card.changes
     ]
     told = (
         f"Then a purchase was posted to /events ({card.purchased}; {card.purchase.milliseconds:.1f} ms until it was "
         f"durable) and the service was asked again ({card.again.milliseconds:.1f} ms)."
     )
-    headings = [("What", ""), ("Before", "n"), ("After", "n")]
+    headings = [("What", ""), ("Before", "w"), ("After", "w")]
     return (
         f"<h3>A purchase, and the answer after it</h3><p>{escape(told)}</p>{table(headings, rows)}"
         f"<p class='note'>{escape(time_taken(card))}</p>"
