@@ -267,7 +267,7 @@ def test_a_propensity_other_than_the_logged_one_is_refused(decided: Store) -> No
         decided, offer_event("1", "presented", propensity=0.3), offer_event("2", "presented", propensity=0.25)
     )
 
-    assert [rejection[:2] for rejection in result.rejected] == [("0.3", "propensity")]
+    assert [rejection[:2] for rejection in result.rejected] == [("1", "propensity")]
     assert result.accepted == 1
 
 
