@@ -11,6 +11,8 @@ from features.store import DATABASE_FILE, LOCK_WAIT_SECONDS, Store
 PointQuery = Callable[..., Any]
 RowsQuery = Callable[..., list[tuple[Any, ...]]]
 
+_CONNECT_SECONDS = 10
+
 
 def point_query(store: Store, statement: str) -> PointQuery:
     """A function of the statement's parameters (each a ``?``) that gives the first column of its row, or None."""
@@ -49,7 +51,7 @@ def _on_sqlite(store: Store, statement: str) -> RowsQuery:
 
 def _on_postgresql(store: Store, statement: str) -> RowsQuery:
     address = store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    connection = psycopg.connect(address, autocommit=True)
+    connection = psycopg.connect(address, autocommit=True, connect_timeout=_CONNECT_SECONDS)
     prepared = statement.replace("?", "%s")
 
     def ask_once(*parameters: str | int) -> list[tuple[Any, ...]]:
@@ -61,7 +63,7 @@ def _on_postgresql(store: Store, statement: str) -> RowsQuery:
             return ask_once(*parameters)
         except psycopg.OperationalError:  # the server was restarted, perhaps: a second failure is the caller's to see
             connection.close()
-            connection = psycopg.connect(address, autocommit=True)
+            connection = psycopg.connect(address, autocommit=True, connect_timeout=_CONNECT_SECONDS)
             return ask_once(*parameters)
 
     store.at_close(lambda: connection.close())

@@ -7,7 +7,7 @@ Whoever decides takes one state at the start and keeps it, so a change of champi
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -32,6 +32,8 @@ from training.registry import CHAMPION, Deployment, current, find_version
 
 LOOK_EVERY_SECONDS = 1.0
 Assigned = tuple[tuple[Experiment, Variant], ...]
+_NUMBERS = {name: type(value) for name, value in asdict(Policy()).items() if isinstance(value, int | float)}
+"""The type of each number of the policy."""
 
 log = logging.getLogger(__name__)
 
@@ -234,5 +236,9 @@ def _with_usage(connection: Connection, states: Mapping[str, BrandState]) -> dic
 
 
 def _known(overrides: Mapping[str, float | str | bool]) -> dict[str, Any]:
-    """The overrides of numbers that this version of the policy has."""
-    return {name: value for name, value in overrides.items() if name in Policy.__slots__}
+    """The overrides of numbers that this version of the policy has, whole where its own are (JSON makes 5 into 5.0)."""
+    return {
+        name: _NUMBERS[name](value)
+        for name, value in overrides.items()
+        if name in _NUMBERS and not isinstance(value, str)
+    }
