@@ -39,6 +39,7 @@ class _Cost(msgspec.Struct):
 
     cost_rate: float | None = None
     cost_amount: Money | None = None
+    partner_cost_share: float | None = None
 
 
 class DecisionOutcomes:
@@ -100,13 +101,17 @@ class DecisionOutcomes:
         self._count(row, state, charged)
 
     def _charge(self, event: Event, worst_case: Money) -> Money:
-        """What the acceptance really cost: as the event says, else by the offer's terms, else the worst case."""
-        if event.discount_amount is not None:
-            return max(event.discount_amount, 0)
+        """What the acceptance really cost us: as the event says, else by the offer's terms, else the worst case.
+
+        What a partner bears is not ours; in the worst case it is left out already.
+        """
         cost = self._cost(event)
+        ours = 1.0 - (cost.partner_cost_share or 0.0)
+        if event.discount_amount is not None:
+            return round(max(event.discount_amount, 0) * ours)
         if cost.cost_rate is not None and event.amount is not None:
-            return to_money(cost.cost_rate * from_money(event.amount))
-        return worst_case if cost.cost_amount is None else cost.cost_amount
+            return to_money(cost.cost_rate * from_money(event.amount) * ours)
+        return worst_case if cost.cost_amount is None else round(cost.cost_amount * ours)
 
     def _cost(self, event: Event) -> _Cost:
         """The terms of the offer in the first of the catalogues that the brand has a share in."""

@@ -1,5 +1,7 @@
 """Rows of an opened file are read and judged by DuckDB: the same fields and rules as in ``event_border``."""
 
+from dataclasses import replace
+
 from features.cells import json_pointer, json_text_sql, text_sql
 from features.errors import LONGEST_SHOWN
 from features.event_fields import FIELDS, ID, LAKE_COLUMNS, MONEY, NUMBER
@@ -9,7 +11,7 @@ from features.event_text import UNPRINTABLE
 from features.events import IDENTIFIER_KINDS
 from features.identity import anonymous_id_sql
 from features.instant import Instant
-from features.source_files import Connection, Reading, Source, UnreadableFileError, quoted
+from features.source_files import Column, Connection, Reading, Source, UnreadableFileError, quoted
 
 _REQUIRED = ("event_id", "type", "occurred_at")
 _DEFAULTED = ("source", "brand")
@@ -43,7 +45,7 @@ def check(
 
     ``field`` and ``reason`` are NULL where the row is good; then all fields hold what ``parse_event`` would give.
     """
-    texts = _texts_of_json(reading) if source.form == "json" else _texts_of_table(source)
+    texts = _texts_of_json(reading) if source.form == "json" else _texts_of_table(connection, source)
     present = texts.fields
     prepared = ", ".join(
         f"{prepare(f'text_{field}')} AS ready_{field}" for field in present if (prepare := FIELDS[field].prepare)
@@ -83,7 +85,7 @@ class _Texts:
         self.sql = f"SELECT rowid AS position, {', '.join([*columns, f'{others} AS others'])} FROM {relation}"
 
 
-def _texts_of_table(source: Source) -> _Texts:
+def _texts_of_table(connection: Connection, source: Source) -> _Texts:
     known = [column for column in source.columns if column.meaning in FIELDS]
     cells = [
         text_sql(
@@ -92,12 +94,30 @@ def _texts_of_table(source: Source) -> _Texts:
             is_number=FIELDS[column.meaning] in (NUMBER, MONEY),
             has_decimal_commas=source.has_decimal_commas,
         )
-        for column in known
+        for column in _with_ids_as_digits(connection, known)
     ]
     unknown = [column for column in source.columns if column.meaning not in FIELDS and column.meaning]
     members = ", ".join(f"{quoted(column.meaning)}, {_plain(column.raw, column.type)}" for column in unknown)
     others = f"json_object({members})" if unknown else "NULL::JSON"
     return _Texts([column.meaning for column in known], cells, others, "raw")
+
+
+def _with_ids_as_digits(connection: Connection, columns: list[Column]) -> list[Column]:
+    """Columns of ids which a program wrote as floats, 7.0, throughout are numeric, as in a file with types."""
+    return [
+        replace(column, raw=f"TRY_CAST({column.raw} AS DOUBLE)", type="DOUBLE")
+        if FIELDS[column.meaning] is ID and column.type == "VARCHAR" and _is_of_floats(connection, column)
+        else column
+        for column in columns
+    ]
+
+
+def _is_of_floats(connection: Connection, column: Column) -> bool:
+    is_float = f"regexp_full_match({column.raw}, '[0-9]{{1,15}}\\.0')"
+    first = connection.execute(f"SELECT {is_float} FROM raw WHERE {column.raw} <> '' LIMIT 1").fetchone()
+    if first is None or not first[0]:
+        return False
+    return bool(connection.execute(f"SELECT bool_and({is_float}) FROM raw WHERE {column.raw} <> ''").fetchone()[0])
 
 
 def _plain(raw: str, type_: str) -> str:

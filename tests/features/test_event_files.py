@@ -191,6 +191,12 @@ def test_parquet_json_lines_and_csv_of_the_same_rows_are_the_same(sqlite_store: 
     assert log(sqlite_store)[0].amount == 123_450
 
 
+def test_ids_that_a_program_wrote_as_floats_are_their_digits(sqlite_store: Store, tmp_path: Path) -> None:
+    ingest(sqlite_store, write(tmp_path, [COLUMNS, "1.0,view,2024-01-05,7.0,", "2.0,view,2024-01-05,v1.0,"]))
+
+    assert [(event.event_id, event.customer_id) for event in log(sqlite_store)] == [("1", "7.0"), ("2", "v1.0")]
+
+
 def test_unknown_columns_are_kept(sqlite_store: Store, tmp_path: Path) -> None:
     ingest(sqlite_store, write(tmp_path, [f"{COLUMNS},colour,empty", f"{LINES[0]},red,"]))
 
