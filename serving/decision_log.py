@@ -92,6 +92,22 @@ class FoundDecision:
     logged: LoggedDecision
 
 
+def exposures_of(request: DecisionRequest, decision: Decision, assigned: Assigned) -> list[Exposure]:
+    """That the customer of a decision is treated by these variants."""
+    return [
+        Exposure(
+            experiment=experiment.name,
+            variant=variant.name,
+            unit_id=request.customer_id,
+            exposed_at=request.decided_at,
+            brand=request.brand,
+            decision_id=request.decision_id,
+            channel=decision.channel,
+        )
+        for experiment, variant in assigned
+    ]
+
+
 def record(connection: Connection, entries: Sequence[Entry], *, lake: Path) -> list[Kept]:
     """Keep decisions with their reservations and exposures: of each what can be had, or what its key was given before.
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
-from experiments.exposure import Exposure
 from features.money import Money
 from features.packing import unpack
 from features.profiles import Profiles
@@ -16,7 +15,7 @@ from features.schema import assignments, profiles
 from features.store import Store
 from serving.answer import without_refused
 from serving.decide import CustomerState, Decision, DecisionRequest, Predictions, decide
-from serving.decision_log import Entry, record
+from serving.decision_log import Entry, exposures_of, record
 from serving.eligibility import Refusal
 from serving.experiment_facts import facts_of
 from serving.loading import Assigned, BrandState
@@ -85,7 +84,7 @@ class _Planner:
             currency=offers.terms.currency,
             targets=self.state.targets,
             assigned=assigned,
-            exposures=() if customer.is_blocked else _exposures(request, assigned, decision),
+            exposures=() if customer.is_blocked else exposures_of(request, decision, assigned),
         )
 
     def _assigned(self, customer_id: str, customer: CustomerState) -> Assigned:
@@ -94,21 +93,6 @@ class _Planner:
         channel = next(iter(self.terms.channels), None)
         known = facts_of(self.state.experiments, customer, channel, self.terms.as_of)
         return self.state.assign(customer_id, self.variants.get(customer_id, {}), self.terms.as_of, known)
-
-
-def _exposures(request: DecisionRequest, assigned: Assigned, decision: Decision) -> list[Exposure]:
-    return [
-        Exposure(
-            experiment=experiment.name,
-            variant=variant.name,
-            unit_id=request.customer_id,
-            exposed_at=request.decided_at,
-            brand=request.brand,
-            decision_id=request.decision_id,
-            channel=decision.channel,
-        )
-        for experiment, variant in assigned
-    ]
 
 
 def _variants(connection: Connection, brand: str) -> dict[str, dict[str, str]]:

@@ -10,7 +10,7 @@ from features.instant import Instant
 from features.money import to_money
 from serving.application import Application
 from serving.decide import BasketLine, CustomerState, Decision, DecisionRequest, Predictions, decide
-from serving.decision_log import Entry
+from serving.decision_log import Entry, exposures_of
 from serving.eligibility import Refusal
 from serving.errors import BadRequestError
 from serving.experiment_facts import facts_of
@@ -107,7 +107,7 @@ def _decided(
         currency=brand.offers.terms.currency,
         targets=brand.targets,
         assigned=assigned,
-        exposures=() if is_blocked else _exposures(application, request, assigned, decision),
+        exposures=() if is_blocked else _first_exposures(application, request, assigned, decision),
         # A block goes before everything, also before the answer that the key was given earlier.
         idempotency_key=None if is_blocked else idempotency_key,
     )
@@ -129,23 +129,12 @@ def _predictions(models: Models, request: DecisionRequest, customer: CustomerSta
     return Predictions(horizon_days=horizon_days(models), model_versions=models.versions, fallbacks=models.missing)
 
 
-def _exposures(
+def _first_exposures(
     application: Application, request: DecisionRequest, assigned: Assigned, decision: Decision
 ) -> list[Exposure]:
     """The variants by which the customer is treated here for the first time, as far as this worker knows."""
-    all_of_them = (
-        Exposure(
-            experiment=experiment.name,
-            variant=variant.name,
-            unit_id=request.customer_id,
-            exposed_at=request.decided_at,
-            brand=request.brand,
-            decision_id=request.decision_id,
-            channel=decision.channel,
-        )
-        for experiment, variant in assigned
-    )
-    return [one for one in all_of_them if (one.brand, one.event_id) not in application.exposed]
+    exposures = exposures_of(request, decision, assigned)
+    return [one for one in exposures if (one.brand, one.event_id) not in application.exposed]
 
 
 def _follow_up(application: Application, entry: Entry, kept: Decision) -> None:
