@@ -4,24 +4,30 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, bindparam, select, tuple_, update
 
 from features.errors import FieldError
 from features.events import Event, EventType
 from features.identity import Merge, is_anonymous
 from features.instant import Instant
-from features.schema import identifiers, merges
+from features.schema import identifiers, merges, reservations
 from features.store import upsert
 
 Identifier = tuple[str, str]
 """(kind, value)."""
 _CHUNK = 400
+_MOVE_RESERVATIONS = (
+    update(reservations)
+    .where(reservations.c.brand == bindparam("of_brand"), reservations.c.customer_id == bindparam("ends"))
+    .values(customer_id=bindparam("stays"))
+)
 
 
 class CustomerLinks:
     """Reads what the store knows as it is needed; ``write`` puts there what was learnt since.
 
-    A link of an identifier with a customer is known as of the event that says so.
+    A link of an identifier with a customer is known as of the event that says so. Who stays holds the offers of who
+    ends: the caps of one person are counted together.
     """
 
     def __init__(self, connection: Connection, brand: str) -> None:
@@ -105,9 +111,13 @@ class CustomerLinks:
         ]
         if new_merges:
             self._connection.execute(upsert(self._connection, merges), new_merges)
+            self._connection.execute(_MOVE_RESERVATIONS, self._moves())
         if new_owners:
             self._connection.execute(upsert(self._connection, identifiers), new_owners)
         self._new_owners = {}
+
+    def _moves(self) -> list[dict[str, str]]:
+        return [{"of_brand": self._brand, "ends": merged, "stays": stays} for merged, stays, _ in self.new_merges]
 
     def _parent(self, customer_id: str) -> str | None:
         if customer_id not in self._parents:
@@ -133,4 +143,20 @@ def members(connection: Connection, brand: str, customer_ids: Iterable[str]) -> 
         new = {row.merged_customer_id: found[row.customer_id] for row in rows if row.merged_customer_id not in found}
         found |= new
         fresh = list(new)
+    return found
+
+
+def present_ids(connection: Connection, brand: str, customer_ids: Iterable[str]) -> dict[str, str]:
+    """Who each of these customers is now: the other way round than ``members``."""
+    found = {customer_id: customer_id for customer_id in customer_ids}
+    fresh = list(found)
+    while fresh:
+        stays: dict[str, str] = {}
+        for start in range(0, len(fresh), _CHUNK):
+            mine = (merges.c.brand == brand) & merges.c.merged_customer_id.in_(fresh[start : start + _CHUNK])
+            stays |= dict(
+                connection.execute(select(merges.c.merged_customer_id, merges.c.customer_id).where(mine)).all()
+            )
+        found = {customer_id: stays.get(present, present) for customer_id, present in found.items()}
+        fresh = list(dict.fromkeys(stays.values()))
     return found

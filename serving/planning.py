@@ -6,8 +6,9 @@ What is decided is durable batch by batch, so a plan that was interrupted goes o
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
+from features.customer_links import present_ids
 from features.money import Money
 from features.packing import unpack
 from features.profiles import Profiles
@@ -141,13 +142,16 @@ def _without_offers(decision: Decision) -> Decision:
 
 
 def _blocked_since(store: Store, terms: PlanTerms, customer_ids: Sequence[str]) -> set[str]:
-    """Who is blocked now, though not yet as of the plan's instant: a block counts at once."""
-    query = select(profiles.c.customer_id, profiles.c.body).where(
-        profiles.c.brand == terms.brand,
-        profiles.c.customer_id.in_(customer_ids),
-        profiles.c.last_event_at >= terms.as_of,
-    )
+    """Who is blocked now, by whatever id, though not yet as of the plan's instant: a block counts at once."""
     with store.reading() as connection:
+        present = present_ids(connection, terms.brand, customer_ids)
+        merged_into = {stays for customer_id, stays in present.items() if stays != customer_id}
+        query = select(profiles.c.customer_id, profiles.c.body).where(
+            profiles.c.brand == terms.brand,
+            profiles.c.customer_id.in_(set(present.values())),
+            or_(profiles.c.last_event_at >= terms.as_of, profiles.c.customer_id.in_(merged_into)),
+        )
         changed = connection.execute(query).all()
     states = {row.customer_id: unpack(row.customer_id, row.body).states[0] for row in changed}
-    return {customer_id for customer_id, words in states.items() if words.get("blocked", (0, ""))[1] == "yes"}
+    blocked = {customer_id for customer_id, words in states.items() if words.get("blocked", (0, ""))[1] == "yes"}
+    return {customer_id for customer_id, stays in present.items() if stays in blocked}
