@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from features.compiled import compiled
 
 Integers = NDArray[np.int64]
-MISSING = -1
 _EMPTY = -1
 
 

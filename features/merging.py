@@ -208,8 +208,3 @@ def _merge_states(parts: Sequence[_Part], n: int) -> list[dict[str, Any]]:
             for name, word in states.items():
                 merged[row][name] = max(merged[row].get(name, word), word)
     return merged
-
-
-def has_cancellations(profiles: Profiles) -> bool:
-    """Whether any order was cancelled: then parts of this history do not simply add up."""
-    return bool(profiles.remnants.cancellations.any())

@@ -10,15 +10,18 @@ import typer
 from rich.table import Table
 from sqlalchemy import func, select, text
 
-from features.brand import read_brand
+from features.brand import brands_sharing, read_brand
 from features.catalogue import read_offers
-from features.entities import OfferKind
+from features.entities import Offer, OfferKind
 from features.errors import FieldError
 from features.events import DEFAULT_BRAND
 from features.instant import MICROSECONDS_PER_DAY, Instant
+from features.lake import read_segments
 from features.schema import events, profiles, segments
 from features.settings import read_settings
 from features.store import Store, open_store
+from serving.offer_cost import CostUnknownError, offer_cost
+from serving.policy import BrandTerms, Policy, brand_terms
 from serving.verbs import Brand, Json, Workspace, answer, now
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 Status = Literal["ok", "warning", "problem"]
 LEAST_FREE_BYTES = 1 << 30
 STALE_DAYS = 30
+_POINTS = (OfferKind.BONUS_POINTS, OfferKind.POINTS_MULTIPLIER, OfferKind.CHALLENGE)
 _MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "problem": "[red]problem[/]"}
 
 
@@ -92,15 +96,15 @@ def _damage(store: Store) -> str | None:
 def check_events(store: Store, brand: str, _now: Instant) -> Iterator[Finding]:
     with store.reading() as connection:
         single = connection.execute(select(func.count()).where(events.c.brand == brand)).scalar_one()
-        files = connection.execute(select(segments.c.path, segments.c.rows)).all()
+        files = connection.execute(select(segments.c.path)).scalars().all()
+        bulk = sum(segment.rows for segment in read_segments(connection, brand))
         known = connection.execute(select(func.count()).where(profiles.c.brand == brand)).scalar_one()
-    missing = [row.path for row in files if not (store.lake / row.path).exists()]
+    missing = [path for path in files if not (store.lake / path).exists()]
     if missing:
         yield Finding("events", "problem", f"{missing[0]} is gone from the lake", "restore the workspace from a copy")
-    elif not single and not files:
+    elif not single and not bulk:
         yield Finding("events", "warning", "there are no events", "lagniappe ingest events FILE")
     else:
-        bulk = sum(row.rows for row in files)
         yield Finding("events", "ok", f"{bulk} in bulk, {single} one by one; {known} customers")
 
 
@@ -137,7 +141,8 @@ def _loaded(store: Store, brand: str) -> "tuple[BrandState, list[str]]":
 
 def check_offers(store: Store, brand: str, at: Instant) -> Iterator[Finding]:
     with store.reading() as connection:
-        offers, settings = read_offers(connection, brand), read_brand(connection, brand)
+        offers = read_offers(connection, *brands_sharing(connection, brand, "catalogue"))
+        terms = brand_terms(read_brand(connection, brand))
     live = [one for one in offers if (one.valid_from or at) <= at < (one.valid_to or at + 1)]
     if not offers:
         yield Finding("offers", "warning", "the catalogue is empty", "lagniappe ingest offers FILE")
@@ -147,10 +152,18 @@ def check_offers(store: Store, brand: str, at: Instant) -> Iterator[Finding]:
         )
     else:
         yield Finding("offers", "ok", f"{len(live)} of {len(offers)} are valid now")
-    points = [one for one in live if one.kind is OfferKind.BONUS_POINTS and one.cost_rate is None]
-    if points and settings.point_value is None:
+    points = [one for one in live if one.kind in _POINTS and _is_cost_unknown(one, terms)]
+    if points and terms.point_value is None:
         message = f"{len(points)} offers give points and nothing says what a point costs: they are never made"
         yield Finding("offers", "problem", message, "set point_value in the brand file: lagniappe brand apply FILE")
+
+
+def _is_cost_unknown(offer: Offer, terms: BrandTerms) -> bool:
+    try:
+        offer_cost(offer, terms, Policy())
+    except CostUnknownError:
+        return True
+    return False
 
 
 def check_mlflow(_store: Store, _brand: str, _now: Instant) -> Iterator[Finding]:
