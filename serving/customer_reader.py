@@ -29,7 +29,8 @@ class CustomerReader:
         )
         self._uses = rows_query(
             store,
-            "SELECT offer_id, decided_at, state, expires_at FROM reservations WHERE brand = ? AND customer_id = ?",
+            "SELECT offer_id, decided_at, state, expires_at FROM reservations "
+            "WHERE brand = ? AND customer_id = ? AND state <> ?",
         )
         self._variants = rows_query(
             store, "SELECT experiment, variant FROM assignments WHERE brand = ? AND unit_id = ?"
@@ -52,7 +53,7 @@ class CustomerReader:
         return CustomerState(
             profile=None if packed is None else unpack(customer_id, packed),
             customer=customer,
-            uses=[_use(now, *row) for row in self._uses(brand, customer_id)],
+            uses=[_use(now, *row) for row in self._uses(brand, customer_id, RELEASED)],
             timezone=(customer.timezone if customer else None) or "",
         )
 
