@@ -72,7 +72,7 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
     store = open_store(settings.workspace.absolute(), settings.database_url)
     loader = Loader(store, clock=clock)
     loader.start()
-    past = Past(store)
+    past = Past(store, stands_still=clock is not system_clock)
     if clock is not system_clock:
         past.warm(brand)
     gc.collect()

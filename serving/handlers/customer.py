@@ -17,7 +17,6 @@ from serving.decision import CustomerState
 from serving.errors import NotFoundError
 from serving.handlers.person import known_person
 from serving.known import moment_of
-from serving.past import is_ahead
 from serving.schemas import CustomerRequest, decoded, shown_instant
 
 MOST_PRODUCTS = 20
@@ -29,8 +28,7 @@ async def customer(application: Application, body: bytes) -> bytes:
     brand, now = asked.brand or application.brand, application.clock()
     person = known_person(application.reader, brand, asked.customer_id, asked.identifiers)
     known = application.reader.read(brand, person, now)
-    if is_ahead(known.profile, now):
-        known = await application.past.customer(brand, person, known, now)
+    known = await application.past.present(brand, person, known, now)
     if known.profile is None and known.customer is None:
         raise NotFoundError("nothing is known of this customer", field="customer_id")
     return msgspec.json.encode({"customer_id": person, "brand": brand, **_entry(known), **_profile(known, now)})

@@ -16,7 +16,6 @@ from serving.errors import BadRequestError
 from serving.experiment_facts import facts_of
 from serving.handlers.person import known_person
 from serving.loading import Assigned, BrandState
-from serving.past import is_ahead
 from serving.predictions import Models, horizon_days, predict
 from serving.schemas import NextBestOfferRequest, decoded, parsed_instant
 
@@ -33,8 +32,8 @@ async def next_best_offer(application: Application, body: bytes) -> bytes:
     now = application.clock()
     request = _request(application, asked, now, _new_decision_id(now))
     customer = application.reader.read(request.brand, request.customer_id, now)
-    if is_ahead(customer.profile, now):
-        customer = await application.past.customer(request.brand, request.customer_id, customer, now)
+    if application.past.is_ahead(customer.profile, now):
+        customer = await application.past.present(request.brand, request.customer_id, customer, now)
     entry = _decided(application, request, customer, asked.idempotency_key)
     kept = await application.writer.submit(application.record, entry)
     if kept.decision is not None:
@@ -50,8 +49,10 @@ async def _without_trace(application: Application, asked: NextBestOfferRequest) 
     request = _request(application, asked, decided_at, "")
     request = replace(request, decision_id=f"dry-run:{request.customer_id}:{decided_at}")
     customer = application.reader.read(request.brand, request.customer_id, decided_at)
-    if as_of is not None or is_ahead(customer.profile, now):
+    if as_of is not None:
         customer = await application.past.customer(request.brand, request.customer_id, customer, decided_at)
+    else:
+        customer = await application.past.present(request.brand, request.customer_id, customer, now)
     entry = _decided(application, request, customer, None)
     return entry.answer(entry.decision, is_kept=False)
 

@@ -6,15 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from features.instant import Instant, to_iso
 from features.packing import unpack
 from features.profile_store import read_profiles
 from features.profiles import Profiles, concatenate, empty
-from features.store import Store
 from serving.application import Application
 from serving.loading import BrandState
-from serving.past import is_ahead, profiles_before
 from serving.schemas import ScoreRequest, decoded, shown_instant
 from serving.scoring import Score
 from serving.scoring import score as score_all
@@ -27,7 +26,7 @@ async def score(application: Application, body: bytes) -> bytes:
     brand = asked.brand or application.brand
     people = [application.reader.resolve(brand, customer_id, {}) for customer_id in asked.customer_ids]
     state, now = application.loader.state(brand), application.clock()
-    scores = await asyncio.to_thread(_scored, application.store, state, brand, people, now)
+    scores = await asyncio.to_thread(_scored, application, state, brand, people, now)
     rows = [as_row(one, customer_id, now) for one, customer_id in zip(scores, asked.customer_ids, strict=True)]
     return msgspec.json.encode(rows)
 
@@ -43,20 +42,30 @@ def as_row(one: Score, customer_id: str, as_of: Instant) -> dict[str, Any]:
     }
 
 
-def _scored(store: Store, state: BrandState, brand: str, people: Sequence[str], now: Instant) -> list[Score]:
+def _scored(
+    application: Application, state: BrandState, brand: str, people: Sequence[str], now: Instant
+) -> list[Score]:
+    """One each, in order; who else was asked for changes nobody's."""
     if not people:
         return []
-    profiles = _profiles(store, brand, people, now)
-    as_of = max(now, int(profiles.last_event_at.max()) + 1)  # a sender's clock may run a little ahead of ours
-    return list(score_all(profiles, brand, as_of, state.models, state.categories))
+    profiles = _profiles(application, brand, people, now)
+    later = np.maximum(profiles.last_event_at + 1, now)  # a sender's clock may run a little ahead of ours
+    scores: dict[int, Score] = {}
+    for as_of in np.unique(later).tolist():
+        rows = np.flatnonzero(later == as_of).tolist()
+        alike = score_all(profiles.take(rows), brand, as_of, state.models, state.categories)
+        scores.update(zip(rows, alike, strict=True))
+    return [scores[row] for row in range(len(people))]
 
 
-def _profiles(store: Store, brand: str, people: Sequence[str], now: Instant) -> Profiles:
+def _profiles(application: Application, brand: str, people: Sequence[str], now: Instant) -> Profiles:
     """One profile each, in order; an empty one of whom nothing is known."""
-    with store.reading() as connection:
+    with application.store.reading() as connection:
         packed = read_profiles(connection, brand, list(dict.fromkeys(people)))
     known = {customer_id: unpack(customer_id, body) for customer_id, body in packed.items()}
-    ahead = [customer_id for customer_id, profile in known.items() if is_ahead(profile, now)]
+    ahead = [customer_id for customer_id, profile in known.items() if application.past.is_ahead(profile, now)]
     if ahead:
-        known |= profiles_before(store, brand, ahead, now)
+        for customer_id in ahead:
+            del known[customer_id]
+        known |= application.past.profiles(brand, ahead, now)
     return concatenate([known.get(customer_id) or empty([customer_id]) for customer_id in people])
