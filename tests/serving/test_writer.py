@@ -31,7 +31,9 @@ def note(connection: Connection, names: Sequence[str]) -> list[str]:
             raise ValueError(name)
         if name == "store away":
             raise OperationalError("", {}, Exception("disk I/O error"))
-        connection.execute(text("INSERT INTO brands (brand, settings, applied_at) VALUES (:name, '{}', 0)"), {"name": name})
+        connection.execute(
+            text("INSERT INTO brands (brand, settings, applied_at) VALUES (:name, '{}', 0)"), {"name": name}
+        )
     return [f"{name} of {len(names)}" for name in names]
 
 
