@@ -9,13 +9,17 @@ import msgspec
 from msgspec import Meta, Struct
 
 from features import instant
+from features.fields import LONGEST_ID
 from features.instant import Instant
 from serving.errors import BadRequestError
 
 MOST_ROWS = 1_000
 
-Id = Annotated[str, Meta(min_length=1, max_length=512)]
-Name = Annotated[str, Meta(min_length=1, max_length=512)]
+_PRINTED = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$(?!\n)"
+"""No control characters, which events must not have either; PostgreSQL keeps no NUL."""
+
+Id = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID, pattern=_PRINTED)]
+Name = Annotated[str, Meta(min_length=1, max_length=512, pattern=_PRINTED)]
 Quantity = Annotated[float, Meta(ge=0, le=1e12)]
 Row = dict[str, Any]
 Rows = Annotated[list[Row], Meta(max_length=MOST_ROWS)]

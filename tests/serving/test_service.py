@@ -335,3 +335,10 @@ def test_a_customers_row_links_the_identifiers_and_moves_the_clock_of_the_profil
     assert put == {"upserted": 1, "rejected": []}
     assert [(one["id"], one["field"]) for one in taken["rejected"]] == [("else", "identifiers")]
     assert (known["customer_id"], known["tier"], known["numbers"]["weekend_share"]) == ("zoned", "gold", 0.0)
+
+
+@pytest.mark.parametrize("customer_id", ["nul\0", "line\n", "x" * 257])
+def test_an_id_that_no_event_could_have_is_refused(client: Any, customer_id: str) -> None:
+    for path, body in [("/next_best_offer", {"customer_id": customer_id}), ("/score", {"customer_ids": [customer_id]})]:
+        response = client.ask("POST", path, json=body)
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_request")
