@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from experiments.design import FACTS, METRICS, UNITS, Experiment, Layer, Variant
+from experiments.design import FACTS, METRICS, POLICY_RANGES, UNITS, Experiment, Layer, Variant
 from features import instant
 from features.errors import FieldError
 from features.instant import Instant
@@ -162,13 +162,20 @@ def _parse_models(field: str, value: object) -> dict[str, str]:
     return {_parse_text(field, model): _parse_name(f"{field}.{model}", version) for model, version in value.items()}
 
 
-def _parse_policy(field: str, value: object) -> dict[str, float | str | bool]:
+def _parse_policy(field: str, value: object) -> dict[str, float]:
     if not isinstance(value, Mapping):
-        raise FieldError(field, value, "a mapping from parameter to value")
-    for name, parameter in value.items():
-        if not isinstance(parameter, bool | str):
-            _parse_number(f"{field}.{name}", parameter)
-    return {_parse_text(field, name): parameter for name, parameter in value.items()}
+        raise FieldError(field, value, "a mapping from parameter to number")
+    return {_parse_text(field, name): _parse_parameter(field, str(name), given) for name, given in value.items()}
+
+
+def _parse_parameter(field: str, name: str, value: object) -> float:
+    if name not in POLICY_RANGES:
+        raise FieldError(field, name, f"one of {', '.join(POLICY_RANGES)}")
+    number = _parse_number(f"{field}.{name}", value)
+    low, high = POLICY_RANGES[name]
+    if not low <= number <= high:
+        raise FieldError(f"{field}.{name}", value, f"a number from {low:g} to {high:g}")
+    return number
 
 
 def _parse_eligibility(field: str, value: object) -> dict[str, tuple[str, ...]]:

@@ -1,26 +1,31 @@
 """Forgetting a customer: events, profile, identifiers and attributes go; a keyed hash of the id stays.
 
-The log of decisions is left as it is: what was offered to the customer, and the reservations, keep the id.
+The log of decisions stays, so that budgets and totals still add up, under that hash instead of the id and without what
+the request told of the person.
 """
 
 import hmac
+import json
 import os
 import secrets
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from features.customer_links import members
 from features.instant import Instant, to_iso
 from features.lake import count_segments, discount_segments, read_segments, rewrite_without
 from features.profile_store import delete_profiles
-from features.schema import assignments, customers, erased, events, identifiers, merges
+from features.schema import assignments, customers, decisions, erased, events, identifiers, merges, reservations
 from features.store import upsert
 
 _KEY_FILE = "erasure.key"
 _CHUNK = 400
+_PERSONAL = frozenset({"sent", "features"})
+_TOLD = frozenset({"basket", "context"})
+"""Parts of a logged decision, and of its request, that speak of the person."""
 
 
 def erase(connection: Connection, lake: Path, brand: str, customer_id: str, until: Instant, now: Instant) -> None:
@@ -37,14 +42,29 @@ def erase(connection: Connection, lake: Path, brand: str, customer_id: str, unti
             connection.execute(delete(table).where((table.c.brand == brand) & table.c.customer_id.in_(some)))
         connection.execute(delete(assignments).where((assignments.c.brand == brand) & assignments.c.unit_id.in_(some)))
     delete_profiles(connection, brand, people)
+    key = key_of(lake)
+    _pseudonymise(connection, key, brand, people)
     for segment in read_segments(connection, brand):
         smaller = rewrite_without(lake, segment, people, until)
         if smaller is not segment:
             discount_segments(connection, [segment.segment_id])
             count_segments(connection, [] if smaller is None else [smaller], now)
-    key = key_of(lake)
     rows = [{"brand": brand, "customer_hash": hash_of(key, brand, name), "erased_at": until} for name in people]
     connection.execute(upsert(connection, erased), rows)
+
+
+def _pseudonymise(connection: Connection, key: bytes, brand: str, people: Sequence[str]) -> None:
+    for name in people:
+        pseudonym = hash_of(key, brand, name)
+        mine = (decisions.c.brand == brand) & (decisions.c.customer_id == name)
+        for row in connection.execute(select(decisions.c.decision_id, decisions.c.body).where(mine)).all():
+            body = {part: said for part, said in json.loads(row.body).items() if part not in _PERSONAL}
+            request = {part: said for part, said in body["request"].items() if part not in _TOLD}
+            body["request"] = {**request, "customer_id": pseudonym}
+            changed = {"customer_id": pseudonym, "idempotency_key": None, "body": json.dumps(body)}
+            connection.execute(update(decisions).where(decisions.c.decision_id == row.decision_id), changed)
+        held = (reservations.c.brand == brand) & (reservations.c.customer_id == name)
+        connection.execute(update(reservations).where(held), {"customer_id": pseudonym})
 
 
 def expected_after(erased_at: Instant) -> str:

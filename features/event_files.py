@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select, tuple_
 
 from features.brand import read_brand, settle_currency
 from features.event_check import check, require_columns
@@ -21,6 +21,7 @@ from features.ingest_report import IngestReport, Progress
 from features.instant import MICROSECONDS_PER_SECOND, Instant
 from features.lake import DuckDB, Segment, count_segments, open_duckdb, remove_orphans, workbench, write_segment
 from features.quarantine import write_quarantine
+from features.schema import erased, events
 from features.source_files import Reading, Source, UnreadableFileError, look_at, quoted, reading_of
 from features.source_rows import read
 from features.store import Store
@@ -90,13 +91,14 @@ class _Ingest:
         check(self.duck, source, self.reading, default_source=FILE_SOURCE, brand=self.brand, received_at=self.now)
         with self.store.reading() as connection:
             currencies = self._judge(connection)
+            judged_by = self._log_state(connection)
             customers = customers_of(self.duck, connection, self.store.lake)
         report = self._report(source)
         if dry_run:
             return report
         quarantine = write_quarantine(self.duck, source, self.store.quarantine, self.now)
         if report.accepted:
-            self._keep(currencies, customers)
+            self._keep(currencies, customers, judged_by)
         self.progress(f"{path.name} is in", 1.0)
         return IngestReport(report.accepted, report.duplicates, report.rejected, quarantine, (source,))
 
@@ -117,12 +119,23 @@ class _Ingest:
         ).fetchone()
         return IngestReport(accepted, duplicates, rejected, None, (source,))
 
-    def _keep(self, currencies: Mapping[str, str], customers: Mapping[str, FileCustomers]) -> None:
+    def _log_state(self, connection: Connection) -> tuple[int, int]:
+        """What the verdict on the file rests on: how many events of its sources, and how many erasures, there are."""
+        sources = self.duck.execute("SELECT DISTINCT brand, source FROM offered").fetchall()
+        known = tuple_(events.c.brand, events.c.source).in_(sources)
+        found = connection.execute(select(func.count()).select_from(events).where(known)).scalar_one() if sources else 0
+        return found, connection.execute(select(func.count()).select_from(erased)).scalar_one()
+
+    def _keep(
+        self, currencies: Mapping[str, str], customers: Mapping[str, FileCustomers], judged_by: tuple[int, int]
+    ) -> None:
         self.progress("writing to the lake", 0.6)
         new = list(self._segments())
         self.progress("adding up profiles", 0.7)
         added = {segment.brand: customers[segment.brand].aggregate(segment) for segment in new}
         with self.store.writing() as connection:
+            if self._log_state(connection) != judged_by:
+                raise UnreadableFileError("file", "read", "no events of its sources by request meanwhile; ingest again")
             for brand, currency in currencies.items():
                 if settle_currency(connection, brand, currency, self.now) != currency:
                     raise UnreadableFileError("currency", currency, "the accounting currency, which was just settled")

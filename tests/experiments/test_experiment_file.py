@@ -71,6 +71,8 @@ def test_weights_are_shares_per_cents_or_parts(weights, expected):
         (minimal(name=True), "name"),
         (minimal(wieght=1), "wieght"),
         (minimal(variants=[{"name": "a"}]), "variants"),
+        (minimal(variants=[{"name": "a"}, {"name": "b", "policy": {"epsilom": 0.1}}]), "variants[1].policy"),
+        (minimal(variants=[{"name": "a"}, {"name": "b", "policy": {"epsilon": 5}}]), "variants[1].policy.epsilon"),
         (minimal(variants=[{"name": "a"}, {"name": "a"}]), "variants[1].name"),
         (minimal(variants=[{"name": "a"}, {"weight": 1}]), "variants[1].name"),
         (minimal(variants=[{"name": "a", "model": {}}, {"name": "b"}]), "variants[0].model"),

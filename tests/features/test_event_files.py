@@ -385,3 +385,20 @@ def test_every_line_is_taken_or_set_aside(
     path.write_bytes(b"event_id,type,occurred_at,customer_id\n" + text)
 
     assert counts(ingest(sqlite_store, path)) == (good, 0, bad)
+
+
+def test_an_event_that_came_by_request_meanwhile_is_not_kept_twice(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path, ["event_id,type,customer_id,occurred_at,amount", "1,purchase,anna,2024-01-01,5"])
+    row = {"event_id": "1", "type": "purchase", "customer_id": "anna", "occurred_at": "2024-01-01", "amount": "5"}
+    same = parse_event(row, default_source="file", received_at=NOW)
+
+    def meanwhile(what: str, _: float) -> None:
+        if what == "adding up profiles":
+            with store.writing() as connection:
+                append(connection, [same], NOW, lake=store.lake)
+
+    with pytest.raises(UnreadableFileError, match="ingest again"):
+        ingest(store, path, progress=meanwhile)
+
+    assert counts(ingest(store, path)) == (0, 1, 0)
+    assert log(store) == [same]

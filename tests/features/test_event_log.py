@@ -1,9 +1,10 @@
+import json
 from typing import Any
 
 import ibis
 import msgspec
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from features import schema
 from features.batching import to_profile
@@ -240,6 +241,22 @@ def usage(store: Store) -> tuple[str, int, int, int]:
         state = connection.execute(select(schema.reservations.c.state)).scalar_one()
         row = connection.execute(select(schema.offer_usage)).one()
     return state, row.issued, row.cost_reserved, row.cost_charged
+
+
+def test_erasure_leaves_decisions_under_a_pseudonym(decided: Store) -> None:
+    request = {"customer_id": "anna", "decision_id": "d", "context": {"note": "anna's phone"}}
+    body = json.dumps({**json.loads(DECISION["body"]), "request": request, "features": [1.0], "none_probability": 0.5})
+    with decided.writing() as connection:
+        connection.execute(update(schema.decisions).values(body=body))
+
+    take(decided, event("1", "customer_erased", occurred_at="2024-03-01"))
+
+    with decided.reading() as connection:
+        decision = connection.execute(select(schema.decisions)).one()
+        held = connection.execute(select(schema.reservations)).one()
+    assert "anna" not in f"{decision} {held}"
+    assert json.loads(decision.body)["none_probability"] == 0.5
+    assert held.customer_id == decision.customer_id
 
 
 def test_a_presentation_confirms_and_an_acceptance_charges(decided: Store) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from features.history import Snapshot
 
 RULE = (
-    "Chosen by a rule made beforehand: of the households that redeemed a coupon before the clock and run a medium risk "
+    "Chosen by a rule: of the households that redeemed a coupon before the clock and run a medium risk "
     "of staying away, the one expected to spend most."
 )
 WITHOUT_RULE = "No household fits the demo's rule: this is the one expected to spend most."
