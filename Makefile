@@ -10,8 +10,8 @@ export PYTHONHASHSEED ?= 0
 
 help:
 	@echo "make demo       load real data, train, serve, ask for an offer, show it (a few minutes)"
-	@echo "make test       ruff, mypy --strict, import-linter, pytest (under 15 minutes on 2 cores)"
-	@echo "make test-full  the same with every property at its full number of examples (about an hour)"
+	@echo "make test       ruff, mypy --strict, import-linter, pytest (some minutes on 2 cores)"
+	@echo "make test-full  the same with every property at its full number of examples; says how long it took"
 
 # The environment is made anew when the requirements change; uv comes by pip, everything else by hash.
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
