@@ -61,7 +61,7 @@ def train(
         try:
             material = gather(store, brand, as_of, horizon_days, seed, report)
         except NotEnoughData as error:
-            return [_skipped(model, error) for model in models]
+            return [_skipped(model, _not_built(model) or error) for model in models]
         attempt = Attempt(now, seed, tuning_trials, report)
         return [_trained(store, tracker, model, material, attempt) for model in models]
 
@@ -86,6 +86,15 @@ def _trained(store: Store, tracker: tracking.Tracker, model: str, material: Mate
         record.window.horizon_days,
         record.notes,
     )
+
+
+def _not_built(model: str) -> NotBuiltError | None:
+    """More data would not help a model that this version cannot train."""
+    try:
+        learner(model)
+    except NotBuiltError as error:
+        return error
+    return None
 
 
 def _skipped(model: str, error: TrainingError) -> Trained:
