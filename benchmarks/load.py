@@ -5,10 +5,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
+from typing import cast
 
 import httptools
 import numpy as np
 import uvloop
+
+PATIENCE_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ async def _measure(port: int, requests: Sequence[bytes], concurrency: int, secon
         (await loop.create_connection(lambda: _Caller(source, until), "127.0.0.1", port))[1] for _ in range(concurrency)
     ]
     began = time.perf_counter()
-    await asyncio.gather(*(caller.finished for caller in callers))
+    await asyncio.wait_for(asyncio.gather(*(caller.finished for caller in callers)), seconds + PATIENCE_SECONDS)
     took = time.perf_counter() - began
     latencies = np.array([latency for caller in callers for latency in caller.latencies]) * 1_000
     p50, p99 = np.percentile(latencies, [50, 99]).tolist()
@@ -56,8 +59,7 @@ class _Caller(asyncio.Protocol):
         self.finished = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._send()
 
     def data_received(self, data: bytes) -> None:

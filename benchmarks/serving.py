@@ -33,6 +33,7 @@ from sqlalchemy import delete
 
 from benchmarks.load import Measured, measure, request
 from features.catalogue import read_offers, upsert_offers
+from features.instant import parse
 from features.packing import unpack
 from features.profile_store import all_profiles
 from features.profiles import concatenate
@@ -46,6 +47,7 @@ OFFERS = 50
 CUSTOMERS = 500
 CONCURRENCIES = (1, 8)
 TREES, LEAVES = 200, 31
+AFTER_THE_DATA = parse("2018-02-01")
 SERVER_CORE, LOAD_CORE = 0, 1
 START_SECONDS = 120
 
@@ -110,7 +112,7 @@ def make_servers(workspace: Path, scratch: Path) -> list[Server]:
         champions = sorted(model for model, alias in current(connection, "default") if alias == CHAMPION)
         packed = [row for row, _ in zip(all_profiles(connection, "default"), range(CUSTOMERS), strict=False)]
     print(f"champions: {', '.join(champions)}; {len(packed)} customers; {OFFERS} offers")
-    features = vector(concatenate([unpack(*row) for row in packed]), 1_514_764_800_000_000)
+    features = vector(concatenate([unpack(*row) for row in packed]), AFTER_THE_DATA)
     model = scratch / "model"
     train_bare(features, model)
     bodies = [msgspec.json.encode({"customer_id": customer_id}) for customer_id, _ in packed]
@@ -180,33 +182,38 @@ def running(server: Server) -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    said = tempfile.TemporaryFile()  # noqa: SIM115 — the process writes into it until it ends
     process = subprocess.Popen(
         [part.format(port=port) for part in server.command],
         cwd=ROOT,
-        env={**os.environ, **server.environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **server.environment},
+        stdout=said,
+        stderr=said,
         start_new_session=True,
         preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}),
     )
     try:
-        wait_until_ready(process, f"http://127.0.0.1:{port}{server.ready_path}")
+        if not is_ready_at_last(process, f"http://127.0.0.1:{port}{server.ready_path}"):
+            said.seek(0)
+            raise SystemExit(f"{server.name} did not become ready: {said.read().decode()[-2000:]}")
         yield port
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+        said.close()
 
 
-def wait_until_ready(process: "subprocess.Popen[bytes]", address: str) -> None:
+def is_ready_at_last(process: "subprocess.Popen[bytes]", address: str) -> bool:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and process.poll() is None:
         try:
             with urllib.request.urlopen(address, timeout=2) as answer:  # noqa: S310 — our own address
                 if answer.status == 200:
-                    return
+                    return True
         except OSError:
             time.sleep(0.2)
-    raise SystemExit(f"{address} did not become ready")
+    return False
 
 
 def show(found: Mapping[str, Mapping[int, Sequence[Measured]]]) -> None:

@@ -40,6 +40,11 @@ class Store:
     engine: Engine
     is_sqlite: bool
     _at_close: list[Callable[[], None]] = field(default_factory=list)
+    _for_writing: Engine = field(init=False)
+    """The engine with the option that ``writing`` needs: to set it each time costs more than a transaction."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_for_writing", self.engine.execution_options(writing=True))
 
     @property
     def lake(self) -> Path:
@@ -63,7 +68,7 @@ class Store:
         sqlalchemy.exc.OperationalError
             If the turn to write does not come within ``LOCK_WAIT_SECONDS``, or the database is away.
         """
-        with self.engine.execution_options(writing=True).begin() as connection:
+        with self._for_writing.begin() as connection:
             if not self.is_sqlite:
                 connection.execute(_WAIT_FOR_THE_WRITERS_TURN)
             yield connection

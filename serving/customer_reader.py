@@ -1,16 +1,18 @@
 """What the store knows of one customer, read afresh for every request: what was just posted counts at once."""
 
-from features.catalogue import customer_reader
+import msgspec
+
+from features.entities import Customer
 from features.events import IDENTIFIER_KINDS
 from features.identity import anonymous_id
 from features.instant import Instant
 from features.packing import unpack
-from features.point_query import point_query, rows_query
-from features.profile_store import point_reader
+from features.point_query import Questions
 from features.store import Store
 from serving.decision import CustomerState, OfferUse
 from serving.reservations import RELEASED, RESERVED
 
+_decode = msgspec.json.Decoder(Customer).decode
 _LONGEST_CHAIN = 64
 """Of merges; a longer one is followed no further."""
 
@@ -19,22 +21,20 @@ class CustomerReader:
     """Not to be shared by threads."""
 
     def __init__(self, store: Store) -> None:
-        self._profile = point_reader(store)
-        self._customer = customer_reader(store)
-        self._merged_into = point_query(
-            store, "SELECT customer_id FROM merges WHERE brand = ? AND merged_customer_id = ?"
+        questions = Questions(store)
+        self._known = questions.rows(
+            "SELECT (SELECT body FROM profiles WHERE brand = ? AND customer_id = ?), "
+            "(SELECT body FROM customers WHERE brand = ? AND customer_id = ?)"
         )
-        self._identified = point_query(
-            store, "SELECT customer_id FROM identifiers WHERE brand = ? AND kind = ? AND value = ?"
+        self._merged_into = questions.value("SELECT customer_id FROM merges WHERE brand = ? AND merged_customer_id = ?")
+        self._identified = questions.value(
+            "SELECT customer_id FROM identifiers WHERE brand = ? AND kind = ? AND value = ?"
         )
-        self._uses = rows_query(
-            store,
+        self._uses = questions.rows(
             "SELECT offer_id, decided_at, state, expires_at FROM reservations "
-            "WHERE brand = ? AND customer_id = ? AND state <> ?",
+            "WHERE brand = ? AND customer_id = ? AND state <> ?"
         )
-        self._variants = rows_query(
-            store, "SELECT experiment, variant FROM assignments WHERE brand = ? AND unit_id = ?"
-        )
+        self._variants = questions.rows("SELECT experiment, variant FROM assignments WHERE brand = ? AND unit_id = ?")
 
     def resolve(self, brand: str, customer_id: str | None, identifiers: dict[str, str]) -> str:
         """The id that stands for the person now, merges followed: of ``customer_id``, else of the identifiers."""
@@ -48,8 +48,8 @@ class CustomerReader:
 
     def read(self, brand: str, customer_id: str, now: Instant) -> CustomerState:
         """The customer as last committed; a profile that is not there is ``None``."""
-        packed = self._profile(brand, customer_id)
-        customer = self._customer(brand, customer_id)
+        packed, body = self._known(brand, customer_id, brand, customer_id)[0]
+        customer = None if body is None else _decode(body)
         return CustomerState(
             profile=None if packed is None else unpack(customer_id, packed),
             customer=customer,

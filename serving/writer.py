@@ -49,7 +49,9 @@ class Writer:
     def __init__(self, store: Store, *, most_waiting: int = MOST_WAITING) -> None:
         self._store = store
         self._most_waiting = most_waiting
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
+        self._gathered: list[_Waiting] = []
+        self._waiting = 0
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
@@ -63,12 +65,19 @@ class Writer:
         UnavailableError
             From the future, if the store cannot make it durable; then nothing of it was written.
         """
-        if self._queue.qsize() >= self._most_waiting:
+        if self._waiting >= self._most_waiting:
             raise OverloadedError(f"{self._most_waiting} writes are waiting")
+        self._waiting += 1
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._queue.put(_Waiting(cast("Write[Any, Any]", write), item, future, loop))
+        if not self._gathered:
+            loop.call_soon(self._hand_over)  # after the requests that came in together with this one
+        self._gathered.append(_Waiting(cast("Write[Any, Any]", write), item, future, loop))
         return future
+
+    def _hand_over(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        self._queue.put(gathered)
 
     def close(self) -> None:
         """Write what was submitted before, and end."""
@@ -77,13 +86,14 @@ class Writer:
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:
-            outcomes = self._commit([first], self._waiting_too)
+            outcomes = self._commit(first, self._waiting_too)
             for loop, of_loop in groupby(outcomes, key=lambda outcome: outcome[0].loop):
-                _tell(loop, list(of_loop))
+                self._tell(loop, list(of_loop))
 
     def _waiting_too(self) -> Iterator[_Waiting]:
-        """What else is waiting, up to a whole batch."""
-        for _ in range(LARGEST_BATCH - 1):
+        """What else is waiting, up to about a whole batch."""
+        count = 0
+        while count < LARGEST_BATCH:
             try:
                 following = self._queue.get_nowait()
             except Empty:
@@ -91,7 +101,17 @@ class Writer:
             if following is None:
                 self._queue.put(None)  # for ``_run`` to meet
                 return
-            yield following
+            count += len(following)
+            yield from following
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, outcomes: Sequence[_Outcome]) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._complete, outcomes)
+
+    def _complete(self, outcomes: Sequence[_Outcome]) -> None:
+        self._waiting -= len(outcomes)
+        for outcome in outcomes:
+            _settle(*outcome)
 
     def _commit(
         self, batch: list[_Waiting], waiting_too: Callable[[], Iterator[_Waiting]] = lambda: iter(())
@@ -130,16 +150,10 @@ def is_of_store(error: Exception) -> bool:
     return isinstance(error, (DBAPIError, sqlite3.Error, OSError)) or type(error).__module__.startswith(_DRIVERS)
 
 
-def _tell(loop: asyncio.AbstractEventLoop, outcomes: Sequence[_Outcome]) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(_complete, outcomes)
-
-
-def _complete(outcomes: Sequence[_Outcome]) -> None:
-    for waiting, result, error in outcomes:
-        if waiting.future.done():
-            continue  # whoever waited has gone
-        if error is None:
-            waiting.future.set_result(result)
-        else:
-            waiting.future.set_exception(error)
+def _settle(waiting: _Waiting, result: Any, error: BaseException | None) -> None:
+    if waiting.future.done():
+        return  # whoever waited has gone
+    if error is None:
+        waiting.future.set_result(result)
+    else:
+        waiting.future.set_exception(error)
