@@ -77,10 +77,12 @@ class Writer:
 
     def _hand_over(self) -> None:
         gathered, self._gathered = self._gathered, []
-        self._queue.put(gathered)
+        if gathered:
+            self._queue.put(gathered)
 
     def close(self) -> None:
         """Write what was submitted before, and end."""
+        self._hand_over()
         self._queue.put(None)
         self._thread.join()
 

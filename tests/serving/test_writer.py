@@ -94,7 +94,7 @@ def test_more_than_may_wait_is_refused(store: Store) -> None:
                 writer.submit(note, "d")
         await asyncio.gather(*waiting)
 
-    writer = Writer(store, most_waiting=2)
+    writer = Writer(store, most_waiting=3)
     asyncio.run(submit(writer))
     writer.close()
 
