@@ -12,7 +12,17 @@ from features.store import Store
 from serving.decision import CustomerState, OfferUse
 from serving.reservations import RELEASED, RESERVED
 
-_decode = msgspec.json.Decoder(Customer).decode
+_decode_customer = msgspec.json.Decoder(Customer).decode
+_decode_uses = msgspec.json.Decoder(list[tuple[str, int, str, int]]).decode
+_KNOWN = """
+SELECT (SELECT customer_id FROM merges WHERE brand = ? AND merged_customer_id = ?),
+    (SELECT body FROM profiles WHERE brand = ? AND customer_id = ?),
+    (SELECT body FROM customers WHERE brand = ? AND customer_id = ?),
+    (SELECT {uses} FROM reservations WHERE brand = ? AND customer_id = ? AND state <> ?)
+"""
+"""All at once, as JSON where there are several: after a commit each further question costs as much as the first."""
+_KNOWN_SQLITE = _KNOWN.format(uses="json_group_array(json_array(offer_id, decided_at, state, expires_at))")
+_KNOWN_POSTGRESQL = _KNOWN.format(uses="json_agg(json_build_array(offer_id, decided_at, state, expires_at))::text")
 _LONGEST_CHAIN = 64
 """Of merges; a longer one is followed no further."""
 
@@ -22,40 +32,42 @@ class CustomerReader:
 
     def __init__(self, store: Store) -> None:
         questions = Questions(store)
-        self._known = questions.rows(
-            "SELECT (SELECT body FROM profiles WHERE brand = ? AND customer_id = ?), "
-            "(SELECT body FROM customers WHERE brand = ? AND customer_id = ?)"
-        )
+        self._known = questions.rows(_KNOWN_SQLITE if store.is_sqlite else _KNOWN_POSTGRESQL)
         self._merged_into = questions.value("SELECT customer_id FROM merges WHERE brand = ? AND merged_customer_id = ?")
         self._identified = questions.value(
             "SELECT customer_id FROM identifiers WHERE brand = ? AND kind = ? AND value = ?"
         )
-        self._uses = questions.rows(
-            "SELECT offer_id, decided_at, state, expires_at FROM reservations "
-            "WHERE brand = ? AND customer_id = ? AND state <> ?"
-        )
         self._variants = questions.rows("SELECT experiment, variant FROM assignments WHERE brand = ? AND unit_id = ?")
 
-    def resolve(self, brand: str, customer_id: str | None, identifiers: dict[str, str]) -> str:
-        """The id that stands for the person now, merges followed: of ``customer_id``, else of the identifiers."""
+    def person(
+        self, brand: str, customer_id: str | None, identifiers: dict[str, str], now: Instant
+    ) -> tuple[str, CustomerState]:
+        """The id that stands for the person now, merges followed, and what is known under it, as last committed.
+
+        A profile that is not there is ``None``; so is everything of a person never heard of.
+        """
         named = customer_id or self._of_identifiers(brand, identifiers)
         for _ in range(_LONGEST_CHAIN):
-            stays = self._merged_into(brand, named)
+            stays, packed, body, uses = self._known(*(brand, named) * 4, RELEASED)[0]
             if stays is None:
                 break
             named = stays
-        return named
-
-    def read(self, brand: str, customer_id: str, now: Instant) -> CustomerState:
-        """The customer as last committed; a profile that is not there is ``None``."""
-        packed, body = self._known(brand, customer_id, brand, customer_id)[0]
-        customer = None if body is None else _decode(body)
-        return CustomerState(
-            profile=None if packed is None else unpack(customer_id, packed),
+        customer = None if body is None else _decode_customer(body)
+        return named, CustomerState(
+            profile=None if packed is None else unpack(named, packed),
             customer=customer,
-            uses=[_use(now, *row) for row in self._uses(brand, customer_id, RELEASED)],
+            uses=[_use(now, *row) for row in _decode_uses(uses)] if uses else (),
             timezone=(customer.timezone if customer else None) or "",
         )
+
+    def resolve(self, brand: str, customer_id: str) -> str:
+        """The id that stands for the customer now, merges followed."""
+        for _ in range(_LONGEST_CHAIN):
+            stays = self._merged_into(brand, customer_id)
+            if stays is None:
+                break
+            customer_id = stays
+        return customer_id
 
     def variants(self, brand: str, customer_id: str) -> dict[str, str]:
         """The variant by experiment that the customer was dealt before."""

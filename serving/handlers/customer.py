@@ -26,8 +26,7 @@ _DECODER = msgspec.json.Decoder(CustomerRequest)
 async def customer(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, body)
     brand, now = asked.brand or application.brand, application.clock()
-    person = known_person(application.reader, brand, asked.customer_id, asked.identifiers)
-    known = application.reader.read(brand, person, now)
+    person, known = known_person(application.reader, brand, asked.customer_id, asked.identifiers, now)
     known = await application.past.present(brand, person, known, now)
     if known.profile is None and known.customer is None:
         raise NotFoundError("nothing is known of this customer", field="customer_id")

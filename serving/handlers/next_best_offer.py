@@ -30,8 +30,7 @@ async def next_best_offer(application: Application, body: bytes) -> bytes:
     if asked.as_of is not None:
         raise BadRequestError("as_of is for dry runs only: set dry_run", field="as_of")
     now = application.clock()
-    request = _request(application, asked, now, _new_decision_id(now))
-    customer = application.reader.read(request.brand, request.customer_id, now)
+    request, customer = _asked(application, asked, now)
     if application.past.is_ahead(customer.profile, now):
         customer = await application.past.present(request.brand, request.customer_id, customer, now)
     entry = _decided(application, request, customer, asked.idempotency_key)
@@ -46,9 +45,8 @@ async def _without_trace(application: Application, asked: NextBestOfferRequest) 
     now = application.clock()
     as_of = parsed_instant(asked.as_of, "as_of")
     decided_at = now if as_of is None else as_of
-    request = _request(application, asked, decided_at, "")
+    request, customer = _asked(application, asked, decided_at)
     request = replace(request, decision_id=f"dry-run:{request.customer_id}:{decided_at}")
-    customer = application.reader.read(request.brand, request.customer_id, decided_at)
     if as_of is not None:
         customer = await application.past.customer(request.brand, request.customer_id, customer, decided_at)
     else:
@@ -57,15 +55,17 @@ async def _without_trace(application: Application, asked: NextBestOfferRequest) 
     return entry.answer(entry.decision, is_kept=False)
 
 
-def _request(
-    application: Application, asked: NextBestOfferRequest, decided_at: Instant, decision_id: str
-) -> DecisionRequest:
+def _asked(
+    application: Application, asked: NextBestOfferRequest, decided_at: Instant
+) -> tuple[DecisionRequest, CustomerState]:
+    """What is to be decided, and for whom."""
     brand = asked.brand or application.brand
+    person, customer = known_person(application.reader, brand, asked.customer_id, asked.identifiers, decided_at)
     named = [asked.channel] if asked.channel else []
-    return DecisionRequest(
-        customer_id=known_person(application.reader, brand, asked.customer_id, asked.identifiers),
+    request = DecisionRequest(
+        customer_id=person,
         decided_at=decided_at,
-        decision_id=decision_id,
+        decision_id=_new_decision_id(decided_at),
         brand=brand,
         channels=tuple(dict.fromkeys([*named, *(asked.channels or ())])),
         placement=asked.placement,
@@ -75,6 +75,7 @@ def _request(
         context=asked.context or {},
         is_dry_run=asked.dry_run or False,
     )
+    return request, customer
 
 
 def _basket(asked: NextBestOfferRequest) -> tuple[BasketLine, ...] | None:
@@ -86,9 +87,9 @@ def _basket(asked: NextBestOfferRequest) -> tuple[BasketLine, ...] | None:
     )
 
 
-def _new_decision_id(now: Instant) -> str:
+def _new_decision_id(at: Instant) -> str:
     """A name that nobody else gives; those of one time lie together in the store's index."""
-    return f"{now:014x}{os.urandom(9).hex()}"
+    return f"{max(at, 0):014x}{os.urandom(9).hex()}"
 
 
 def _decided(

@@ -1,14 +1,16 @@
 """Whom a caller means."""
 
 from features.events import IDENTIFIER_KINDS
+from features.instant import Instant
 from serving.customer_reader import CustomerReader
+from serving.decision import CustomerState
 from serving.errors import BadRequestError
 
 
 def known_person(
-    reader: CustomerReader, brand: str, customer_id: str | None, identifiers: dict[str, str] | None
-) -> str:
-    """The id that stands for the person now; a person never heard of has one too.
+    reader: CustomerReader, brand: str, customer_id: str | None, identifiers: dict[str, str] | None, now: Instant
+) -> tuple[str, CustomerState]:
+    """The id that stands for the person now, and what is known; a person never heard of has an id too.
 
     Raises
     ------
@@ -21,4 +23,4 @@ def known_person(
     if unknown:
         expected = f"one of {', '.join(IDENTIFIER_KINDS)}"
         raise BadRequestError(f"identifiers: got kind {min(unknown)!r}, expected {expected}", field="identifiers")
-    return reader.resolve(brand, customer_id, identifiers or {})
+    return reader.person(brand, customer_id, identifiers or {}, now)

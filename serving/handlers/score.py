@@ -24,7 +24,7 @@ _DECODER = msgspec.json.Decoder(ScoreRequest)
 async def score(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, body)
     brand = asked.brand or application.brand
-    people = [application.reader.resolve(brand, customer_id, {}) for customer_id in asked.customer_ids]
+    people = [application.reader.resolve(brand, customer_id) for customer_id in asked.customer_ids]
     state, now = application.loader.state(brand), application.clock()
     scores = await asyncio.to_thread(_scored, application, state, brand, people, now)
     rows = [as_row(one, customer_id, now) for one, customer_id in zip(scores, asked.customer_ids, strict=True)]
