@@ -56,8 +56,8 @@ def _on_sqlite(store: Store) -> _Ask:
         store.workspace / DATABASE_FILE, timeout=LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False
     )
     store.at_close(connection.close)
-    for pragma in ("query_only = ON", "mmap_size = 1073741824"):
-        connection.execute(f"PRAGMA {pragma}")
+    # Not mapped into memory: the mapping is made anew after every commit of another, which costs more than it saves.
+    connection.execute("PRAGMA query_only = ON")
     execute = connection.execute
 
     def ask(statement: str, parameters: Parameters) -> list[tuple[Any, ...]]:
