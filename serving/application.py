@@ -27,6 +27,8 @@ from serving.writer import Write, Writer, is_of_store
 
 THREAD_SWITCH_SECONDS = 0.001
 """How long the writer may wait for a request's computation to let it run; Python's default of 5 ms shows at p99."""
+GARBAGE_THRESHOLDS = (10_000, 20, 20)
+"""A request makes hundreds of objects and no cycles: Python's default has the collector look after every other one."""
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +79,7 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
         past.warm(brand)
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the worker: the collector need not walk it again and again
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     return Application(
         brand=brand,

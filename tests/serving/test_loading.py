@@ -1,0 +1,137 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import pytest
+
+from experiments import experiment_store
+from experiments.design import Experiment, Variant
+from features.catalogue import upsert_offers
+from features.entities import Offer
+from features.profiles import empty
+from features.store import Store
+from features.vector import FEATURES, FINGERPRINT
+from serving.loading import Loader
+from serving.predictions import predict
+from training.models.calibration import Platt
+from training.models.churn import ChurnModel
+from training.models.trees import flatten
+from training.registry import CHALLENGER, CHAMPION, deploy
+from training.version_record import DataWindow, VersionRecord, write_record
+
+NOW = 1_511_136_000_000_000
+Deploy = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def churn_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version of churn as training leaves it."""
+    folder = tmp_path_factory.mktemp("churn")
+    rows = np.random.default_rng(0).normal(size=(60, len(FEATURES)))
+    booster = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1},
+                             lightgbm.Dataset(rows, np.arange(60) % 2), 2)  # fmt: skip
+    ChurnModel(flatten(booster), Platt(), 30, {}).save(folder)
+    window = DataWindow(0, NOW, 30, (), 0, 0, 0, 0)
+    write_record(VersionRecord("churn", "default", FINGERPRINT, window, {}, {}, {}), folder)
+    return folder
+
+
+@pytest.fixture
+def deploy_churn(sqlite_store: Store, churn_folder: Path) -> Deploy:
+    def deploy_version(version: str, alias: str = CHAMPION, path: Path | None = None) -> None:
+        path = path or sqlite_store.models / version
+        if not path.name.startswith("gone"):
+            shutil.copytree(churn_folder, path, dirs_exist_ok=True)
+        with sqlite_store.writing() as connection:
+            deploy(connection, "default", "churn", version, alias, None, f"{path}", NOW, None)
+
+    return deploy_version
+
+
+def loaded(store: Store, complaints: list[str] | None = None) -> Loader:
+    loader = Loader(store, report=lambda line: None if complaints is None else complaints.append(line))
+    loader.refresh()
+    return loader
+
+
+def test_without_anything_there_is_a_state_that_says_so(sqlite_store: Store) -> None:
+    state = loaded(sqlite_store).state("never heard of")
+
+    assert state.offers.offers == ()
+    assert set(state.models.missing) == {"churn", "lifetime-value", "favourite-product", "send-time"}
+
+
+def test_a_champion_that_moves_is_followed_and_the_state_in_use_stays_whole(
+    sqlite_store: Store, deploy_churn: Deploy
+) -> None:
+    deploy_churn("1")
+    loader = loaded(sqlite_store)
+    before = loader.state("default")
+
+    deploy_churn("2")
+    loader.refresh()
+    after = loader.state("default")
+
+    assert (before.models.versions, after.models.versions) == ({"churn": "1"}, {"churn": "2"})
+    said = [predict(state.models, empty(["c"]), NOW, state.offers).churn_probability for state in (before, after)]
+    assert said[0] == said[1]
+
+
+def test_a_store_that_has_not_changed_is_not_loaded_again(sqlite_store: Store, deploy_churn: Deploy) -> None:
+    deploy_churn("1")
+    loader = loaded(sqlite_store)
+    models = loader.state("default").models
+
+    loader.refresh()
+
+    assert loader.state("default").models is models
+
+
+def test_a_version_that_cannot_be_loaded_is_reported_and_missing(
+    sqlite_store: Store, deploy_churn: Deploy, tmp_path: Path
+) -> None:
+    complaints: list[str] = []
+    deploy_churn("1", path=tmp_path / "gone")
+
+    state = loaded(sqlite_store, complaints).state("default")
+
+    assert "churn" in state.models.missing
+    assert len(complaints) == 1
+
+
+def test_champion_and_variant_of_one_version_share_its_memory(sqlite_store: Store, deploy_churn: Deploy) -> None:
+    deploy_churn("1")
+    deploy_churn("1", CHALLENGER)
+    variants = (Variant(name="now", weight=0.5), Variant(name="next", weight=0.5, models={"churn": "challenger"}))
+    with sqlite_store.writing() as connection:
+        experiment_store.create(connection, "default", Experiment(name="e", variants=variants), NOW)
+        experiment_store.start(connection, "default", "e", NOW)
+
+    state = loaded(sqlite_store).state("default")
+
+    (experiment,) = state.experiments
+    models, _ = state.treated(((experiment, variants[1]),))
+    assert models.churn is state.models.churn
+
+
+def test_a_policy_of_a_variant_holds_for_its_units_alone(sqlite_store: Store) -> None:
+    bold = Variant(name="bold", weight=1.0, policy={"epsilon": 0.4})
+    experiment = Experiment(name="e", variants=(bold,))
+
+    state = loaded(sqlite_store).state("default")
+    _, policy = state.treated(((experiment, bold),))
+
+    assert (policy.epsilon, state.policy.epsilon) == (0.4, 0.05)
+    assert policy.version != state.policy.version
+
+
+def test_offers_are_followed(sqlite_store: Store) -> None:
+    loader = loaded(sqlite_store)
+
+    with sqlite_store.writing() as connection:
+        upsert_offers(connection, [Offer(offer_id="a")], NOW)
+    loader.refresh()
+
+    assert [offer.offer_id for offer in loader.state("default").offers.offers] == ["a"]

@@ -1,0 +1,60 @@
+import msgspec
+import pytest
+
+from serving.declared import declared
+from serving.errors import BadRequestError
+from serving.schemas import NextBestOfferAnswer, NextBestOfferRequest, ScoreRequest, decoded, parsed_instant
+
+REQUEST = msgspec.json.Decoder(NextBestOfferRequest)
+
+
+def test_fields_left_out_null_and_unheard_of_are_alike() -> None:
+    bodies = (b'{"customer_id":"a"}', b'{"customer_id":"a","limit":null,"basket":null}', b'{"customer_id":"a","new":1}')
+
+    assert len({decoded(REQUEST, body) for body in bodies}) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"customer_id": 5}', "customer_id"),
+        (b'{"limit": 1000}', "limit"),
+        (b'{"basket": [{"product_id": "p", "quantity": -1}]}', "basket[0].quantity"),
+        (b'{"basket": [{}]}', "basket[0].product_id"),
+        (b'{"identifiers": {"card": 1}}', "identifiers[...]"),
+    ],
+)
+def test_an_error_names_the_field(body: bytes, field: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        decoded(REQUEST, body)
+
+    assert caught.value.field == field
+
+
+def test_more_rows_than_allowed_are_refused() -> None:
+    body = msgspec.json.encode({"customer_ids": ["a"] * 1001})
+
+    with pytest.raises(BadRequestError):
+        decoded(msgspec.json.Decoder(ScoreRequest), body)
+
+
+def test_what_is_no_json_has_a_code_of_its_own() -> None:
+    with pytest.raises(BadRequestError) as caught:
+        decoded(REQUEST, b"{")
+
+    assert caught.value.code == "invalid_json"
+
+
+def test_a_time_that_is_none_is_refused_by_name() -> None:
+    with pytest.raises(BadRequestError) as caught:
+        parsed_instant("2017-13-01", "as_of")
+
+    assert caught.value.field == "as_of"
+
+
+@pytest.mark.parametrize("struct", [NextBestOfferRequest, NextBestOfferAnswer])
+def test_what_is_declared_has_the_fields_of_the_struct_and_refers_to_nothing(struct: type[msgspec.Struct]) -> None:
+    schema = declared(struct).model_json_schema()
+
+    assert list(schema["properties"]) == list(struct.__struct_fields__)
+    assert "$ref" not in str(schema)
