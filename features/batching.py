@@ -1,6 +1,10 @@
 """A profile that is being folded, as a batch of length one, and back."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from features.facts import hour_of_week
 from features.profile import Profile
@@ -97,49 +101,31 @@ def _contacts(profile: Profile) -> Contacts:
 
 def to_profile(batch: Profiles) -> Profile:
     """The one profile of a batch of length one, ready to be folded on."""
-    orders, remnants, products = batch.orders, batch.remnants, batch.products
-    channels, contacts, hours = batch.channels, batch.contacts, batch.hours
-    known = zip(
-        orders.key.tolist(),
-        orders.first_at.tolist(),
-        orders.amount.tolist(),
-        orders.lines.tolist(),
-        orders.refunded.tolist(),
-        strict=True,
-    )
-    rest = zip(remnants.key.tolist(), remnants.refunded.tolist(), remnants.cancellations.tolist(), strict=True)
-    bought = zip(
-        products.code.tolist(),
-        products.lines.tolist(),
-        products.amount.tolist(),
-        products.last_at.tolist(),
-        products.decayed.tolist(),
-        strict=True,
-    )
-    active = zip(hours.hour.tolist(), hours.engaged.tolist(), hours.sent.tolist(), strict=True)
-    heard = zip(
-        channels.code.tolist(),
-        channels.sent.tolist(),
-        channels.responses.tolist(),
-        channels.purchase_lines.tolist(),
-        strict=True,
-    )
-    met = zip(
-        contacts.code.tolist(),
-        contacts.facet.tolist(),
-        contacts.at.tolist(),
-        contacts.is_own_decision.tolist(),
-        contacts.count.tolist(),
-        strict=True,
-    )
+    products, channels, contacts = batch.products, batch.channels, batch.contacts
+    bought = _rows(products.code, products.lines, products.amount, products.last_at, products.decayed)
+    active = _rows(batch.hours.hour, batch.hours.engaged, batch.hours.sent)
+    heard = _rows(channels.code, channels.sent, channels.responses, channels.purchase_lines)
+    met = _rows(contacts.code, contacts.facet, contacts.at, contacts.is_own_decision, contacts.count)
     return Profile(
         customer=batch.integers[0].tolist(),
         decayed=batch.decayed[0].tolist(),
-        orders={key: [first, amount, lines, refunded, 0] for key, first, amount, lines, refunded in known}
-        | {key: [NEVER_FIRST, 0, 0, refunded, cancelled] for key, refunded, cancelled in rest},
+        orders=_order_statistics(batch.orders, batch.remnants),
         products={products.vocabulary[c]: ([lines, amount, last], d) for c, lines, amount, last, d in bought},
         hours={hour: [engaged, sent] for hour, engaged, sent in active},
         channels={channels.vocabulary[c]: list(counts) for c, *counts in heard},
         contacts={(contacts.vocabulary[c], CONTACT_FACETS[f], at, own): count for c, f, at, own, count in met},
         states=dict(batch.states[0]),
     )
+
+
+def _order_statistics(orders: Orders, remnants: Remnants) -> dict[int, list[int]]:
+    """By order key, as declared in ``OF_ORDER``; of a remnant no line stands."""
+    known = _rows(orders.key, orders.first_at, orders.amount, orders.lines, orders.refunded)
+    rest = _rows(remnants.key, remnants.refunded, remnants.cancellations)
+    standing = {key: [first, amount, lines, refunded, 0] for key, first, amount, lines, refunded in known}
+    return standing | {key: [NEVER_FIRST, 0, 0, refunded, cancelled] for key, refunded, cancelled in rest}
+
+
+def _rows(*columns: NDArray[Any]) -> Iterator[tuple[Any, ...]]:
+    """The columns row by row, as Python's own numbers."""
+    return zip(*(column.tolist() for column in columns), strict=True)

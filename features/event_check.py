@@ -14,7 +14,6 @@ from features.instant import Instant
 from features.source_files import Column, Connection, Reading, Source, UnreadableFileError, quoted
 
 _REQUIRED = ("event_id", "type", "occurred_at")
-_DEFAULTED = ("source", "brand")
 
 
 def require_columns(source: Source) -> None:
