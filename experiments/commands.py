@@ -3,48 +3,33 @@
 Standard output is the answer, a table or with ``--json`` one document; complaints go to standard error.
 """
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
-from rich.console import Console, RenderableType
 
 from experiments import experiment_store, tables
 from experiments.experiment_file import read_experiment
 from experiments.experiment_store import StoredExperiment
-from features.errors import FieldError
 from features.events import DEFAULT_BRAND
-from features.instant import Instant, parse, to_iso
-from features.settings import read_settings
-from features.store import Store, open_store
+from features.instant import to_iso
+from features.store import Store
+from features.verbs import Brand, Clock, Json, Workspace, answer, as_instant, now, opened, refusing
 
 experiment = typer.Typer(no_args_is_help=True, add_completion=False, help="Controlled experiments.")
 
 
-def _instant(text: str) -> Instant:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"got {text!r}, expected a date or time such as 2017-11-20T00:00:00Z") from error
-
-
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The experiment's name.")]
-Workspace = Annotated[Path | None, typer.Option("--workspace", help="Folder of everything that is kept.")]
-Brand = Annotated[str, typer.Option("--brand", help="The brand to work on.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
 AsOf = Annotated[
     int | None,
-    typer.Option("--as-of", parser=_instant, metavar="T", help="Read nothing at or after T; default all events."),
+    typer.Option("--as-of", parser=as_instant, metavar="T", help="Read nothing at or after T; default all events."),
 ]
 
 
 @experiment.command()
 def create(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The experiment, YAML or JSON.")],
+    clock: Clock = None,
     workspace: Workspace = None,
     brand: Brand = DEFAULT_BRAND,
     as_json: Json = False,
@@ -68,33 +53,45 @@ def create(
     Further keys: control, description, salt, share, layer {name, low, high}, eligibility {channel, segment, tier},
     start, stop, pre_period_days, planned_units.
     """
-    with _opened(workspace, as_json) as store, store.writing() as connection:
-        stored = experiment_store.create(connection, brand, read_experiment(file), _now())
-    _answer(_document(stored), tables.experiments([stored]), as_json)
+    with opened(workspace, as_json=as_json) as store, store.writing() as connection:
+        stored = experiment_store.create(connection, brand, read_experiment(file), now(clock))
+    answer(_document(stored), tables.experiments([stored]), as_json=as_json)
 
 
 @experiment.command()
-def start(name: Name, workspace: Workspace = None, brand: Brand = DEFAULT_BRAND, as_json: Json = False) -> None:
+def start(
+    name: Name,
+    clock: Clock = None,
+    workspace: Workspace = None,
+    brand: Brand = DEFAULT_BRAND,
+    as_json: Json = False,
+) -> None:
     """Let it run: decisions deal their customers to its variants from now on."""
-    with _opened(workspace, as_json) as store, store.writing() as connection:
-        stored = experiment_store.start(connection, brand, name, _now())
-    _answer(_document(stored), tables.experiments([stored]), as_json)
+    with opened(workspace, as_json=as_json) as store, store.writing() as connection:
+        stored = experiment_store.start(connection, brand, name, now(clock))
+    answer(_document(stored), tables.experiments([stored]), as_json=as_json)
 
 
 @experiment.command()
-def stop(name: Name, workspace: Workspace = None, brand: Brand = DEFAULT_BRAND, as_json: Json = False) -> None:
+def stop(
+    name: Name,
+    clock: Clock = None,
+    workspace: Workspace = None,
+    brand: Brand = DEFAULT_BRAND,
+    as_json: Json = False,
+) -> None:
     """End it for good; what it learned can still be analysed."""
-    with _opened(workspace, as_json) as store, store.writing() as connection:
-        stored = experiment_store.stop(connection, brand, name, _now())
-    _answer(_document(stored), tables.experiments([stored]), as_json)
+    with opened(workspace, as_json=as_json) as store, store.writing() as connection:
+        stored = experiment_store.stop(connection, brand, name, now(clock))
+    answer(_document(stored), tables.experiments([stored]), as_json=as_json)
 
 
 @experiment.command("list")
 def list_experiments(workspace: Workspace = None, brand: Brand = DEFAULT_BRAND, as_json: Json = False) -> None:
     """All experiments of the brand."""
-    with _opened(workspace, as_json) as store, store.reading() as connection:
+    with opened(workspace, as_json=as_json) as store, store.reading() as connection:
         stored = experiment_store.listed(connection, brand)
-    _answer([_document(each) for each in stored], tables.experiments(stored), as_json)
+    answer([_document(each) for each in stored], tables.experiments(stored), as_json=as_json)
 
 
 @experiment.command()
@@ -115,13 +112,13 @@ def plan(
     for wanted in effects:
         if not 0 < wanted < 100:
             raise typer.BadParameter(f"got --effect {wanted}, expected a share above 0 such as 0.05")
-    with _opened(workspace, as_json) as store:
+    with opened(workspace, as_json=as_json) as store:
         stored = _read(store, brand, name)
         with opened_log(store, brand, as_of) as log:
             planned = planning.plan(
                 log.events, log.roots, stored.experiment, log.as_of, relative_effects=effects, power=power
             )
-    _answer(planned, tables.planned(planned), as_json)
+    answer(planned, tables.planned(planned), as_json=as_json)
 
 
 @experiment.command()
@@ -132,18 +129,19 @@ def analyse(
     from experiments import analysis
     from experiments.experiment_log import opened_log
 
-    with _opened(workspace, as_json) as store:
+    with opened(workspace, as_json=as_json) as store:
         stored = _read(store, brand, name)
         with opened_log(store, brand, as_of) as log:
             found = analysis.analyse(
                 log.events, log.roots, stored.experiment, log.as_of, has_fixed_weights=stored.has_fixed_weights
             )
-    _answer(found.document(), tables.analysed(found), as_json)
+    answer(found.document(), tables.analysed(found), as_json=as_json)
 
 
 def evaluate_policy(
     log: Annotated[Path, typer.Option("--log", metavar="FILE", help="Logged decisions: Parquet, CSV or JSON lines.")],
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    workspace: Workspace = None,  # noqa: ARG001 - every verb takes it; all that is read here is the log
     brand: Annotated[str | None, typer.Option("--brand", help="Only rows of it, if there is such a column.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -151,9 +149,9 @@ def evaluate_policy(
     from experiments.off_policy import evaluate
     from experiments.policy_log import read_policy_log
 
-    with _complaining(as_json):
+    with refusing(as_json=as_json):
         evaluation = evaluate(read_policy_log(log, brand), seed)
-    _answer(evaluation, tables.evaluated(evaluation), as_json)
+    answer(evaluation, tables.evaluated(evaluation), as_json=as_json)
 
 
 def _document(stored: StoredExperiment) -> dict[str, Any]:
@@ -172,38 +170,3 @@ def _document(stored: StoredExperiment) -> dict[str, Any]:
 def _read(store: Store, brand: str, name: str) -> StoredExperiment:
     with store.reading() as connection:
         return experiment_store.read(connection, brand, name)
-
-
-@contextmanager
-def _opened(workspace: Path | None, as_json: bool) -> Iterator[Store]:
-    with _complaining(as_json):
-        settings = read_settings(workspace)
-        store = open_store(settings.workspace, settings.database_url)
-        try:
-            yield store
-        finally:
-            store.close()
-
-
-@contextmanager
-def _complaining(as_json: bool) -> Iterator[None]:
-    """What is wrong with a setting, a file or a name is said, and the exit status is 1."""
-    try:
-        yield
-    except FieldError as error:
-        if as_json:
-            refusal = {"error": {"code": error.code, "message": str(error), "field": error.field}}
-            typer.echo(msgspec.json.encode(refusal).decode())
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
-
-
-def _answer(document: Any, shown: RenderableType, as_json: bool) -> None:
-    if as_json:
-        typer.echo(msgspec.json.encode(document).decode())
-    else:
-        Console().print(shown)
-
-
-def _now() -> Instant:
-    return time.time_ns() // 1_000

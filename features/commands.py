@@ -1,12 +1,10 @@
 """The verb ``ingest``: files of events, products, customers and offers."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 import yaml
 from rich.console import Console
@@ -16,10 +14,9 @@ from features.errors import FieldError
 from features.events import DEFAULT_BRAND
 from features.ingest_report import IngestReport
 from features.ingest_report import Progress as Telling
-from features.instant import Instant
-from features.settings import read_settings
 from features.source_files import Reading, Source, reading_of
-from features.store import Store, open_store
+from features.store import Store
+from features.verbs import Json, Workspace, answer, now, opened
 
 ingest = typer.Typer(
     no_args_is_help=True,
@@ -35,8 +32,6 @@ Map = Annotated[Path | None, typer.Option("--map", help="YAML of {their column: 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Keep nothing; show what was understood.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if any row was rejected.")]
 Brand = Annotated[str, typer.Option("--brand", help="Of rows without one.")]
-Workspace = Annotated[Path | None, typer.Option("--workspace", help="Folder of everything that is kept.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of lines.")]
 
 Take = Callable[[Store, Reading, Telling], IngestReport]
 
@@ -68,7 +63,7 @@ def events(
             delimiter=reading.delimiter,
             mapping=reading.mapping,
             dry_run=dry_run,
-            now=_now(),
+            now=now(),
             progress=progress,
         )
 
@@ -95,7 +90,7 @@ def _entities(what: str, description: str) -> None:
             from features.entity_files import ingest_entities
 
             return ingest_entities(
-                store, what, files, reading, brand=brand, now=_now(), dry_run=dry_run, progress=progress
+                store, what, files, reading, brand=brand, now=now(), dry_run=dry_run, progress=progress
             )
 
         reading = _reading(timezone, encoding, delimiter, mapping)
@@ -107,10 +102,6 @@ def _entities(what: str, description: str) -> None:
 _entities("products", "Take in products; a row of a known product_id takes the former one's place.")
 _entities("customers", "Take in customers and their attributes; a row of a known customer_id takes its place.")
 _entities("offers", "Take in offers, also from YAML; a row of a known offer_id takes the former one's place.")
-
-
-def _now() -> Instant:
-    return time.time_ns() // 1_000
 
 
 def _reading(timezone: str, encoding: str, delimiter: str | None, mapping: Path | None) -> Reading:
@@ -132,31 +123,13 @@ def _mapping(path: Path) -> dict[str, str]:
 
 
 def _run(take: Take, reading: Reading, workspace: Path | None, *, dry_run: bool, strict: bool, as_json: bool) -> None:
-    with _opened(workspace, as_json) as store, _progress() as progress:
+    with opened(workspace, as_json=as_json) as store, _progress() as progress:
         report = take(store, reading, progress)
     if dry_run:
         _show_understood(report, reading)
     _answer(report, as_json)
     if strict and report.rejected:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _opened(workspace: Path | None, as_json: bool) -> Iterator[Store]:
-    """The store; what is wrong with a setting or a file is said, and the exit status is 1."""
-    try:
-        settings = read_settings(workspace)
-        store = open_store(settings.workspace, settings.database_url)
-        try:
-            yield store
-        finally:
-            store.close()
-    except FieldError as error:
-        if as_json:
-            refusal = {"error": {"code": error.code, "message": str(error), "field": error.field}}
-            typer.echo(msgspec.json.encode(refusal).decode())
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
 
 
 @contextmanager
@@ -192,8 +165,5 @@ def _answer(report: IngestReport, as_json: bool) -> None:
         "rejected": report.rejected,
         "quarantine": None if report.quarantine is None else str(report.quarantine),
     }
-    if as_json:
-        typer.echo(msgspec.json.encode(counts).decode())
-        return
-    for name, value in counts.items():
-        typer.echo(f"{name}: {'none' if value is None else value}")
+    lines = (f"{name}: {'none' if value is None else value}" for name, value in counts.items())
+    answer(counts, "\n".join(lines), as_json=as_json)

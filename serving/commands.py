@@ -20,8 +20,8 @@ from features.errors import FieldError
 from features.events import DEFAULT_BRAND
 from features.instant import Instant, to_iso
 from features.settings import Settings, read_settings
+from features.verbs import Json, Workspace, answer, as_instant, opened
 from serving.surroundings import BRAND_VARIABLE, CLOCK_VARIABLE
-from serving.verbs import Json, Workspace, answer, as_instant, opened
 
 SERVICE = "serving.service:Lagniappe"
 SERVICE_NAME = "lagniappe"

@@ -20,9 +20,9 @@ from features.lake import read_segments
 from features.schema import events, profiles, segments
 from features.settings import read_settings
 from features.store import Store, open_store
+from features.verbs import Brand, Json, Workspace, answer, now
 from serving.offer_cost import CostUnknownError, offer_cost
 from serving.policy import BrandTerms, Policy, brand_terms
-from serving.verbs import Brand, Json, Workspace, answer, now
 
 if TYPE_CHECKING:
     from serving.loading import BrandState

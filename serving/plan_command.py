@@ -12,7 +12,8 @@ from features.events import DEFAULT_BRAND, NO_OFFER
 from features.instant import to_iso
 from features.money import to_money
 from features.store import Store
-from serving.verbs import AsOf, Brand, Json, Out, Report, Workspace, answer, now, opened, progress
+from features.verbs import Brand, Json, Workspace, answer, now, opened
+from serving.verbs import AsOf, Out, Report, progress
 
 if TYPE_CHECKING:
     import pyarrow

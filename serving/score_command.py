@@ -10,9 +10,10 @@ import typer
 from features.events import DEFAULT_BRAND
 from features.instant import Instant, to_iso
 from features.store import Store
+from features.verbs import Brand, Json, Workspace, answer, opened
 from serving.scoring import DEFAULT_FAVOURITES, Score, fallbacks
 from serving.scoring import score as scored
-from serving.verbs import AsOf, Brand, Json, Out, Report, Workspace, answer, opened, progress
+from serving.verbs import AsOf, Out, Report, progress
 
 if TYPE_CHECKING:
     from features.entities import Offer

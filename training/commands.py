@@ -3,22 +3,20 @@
 Standard output is the answer, a table or with ``--json`` one document; progress and complaints go to standard error.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from features.errors import FieldError
 from features.events import DEFAULT_BRAND
-from features.instant import Instant, parse, to_iso
-from features.settings import Settings, read_settings
-from features.store import Store, open_store
+from features.instant import Instant, to_iso
+from features.settings import read_settings
+from features.store import Store
+from features.verbs import Brand, Clock, Json, Workspace, answer, as_instant, now, opened
 from training import reports
 from training.errors import TrainingError
 
@@ -26,21 +24,9 @@ if TYPE_CHECKING:
     from training.promotion import Comparison
     from training.registry import Deployment
 
-Workspace = Annotated[Path | None, typer.Option("--workspace", help="Folder of everything that is kept.")]
-Brand = Annotated[str, typer.Option("--brand", help="The brand to work on.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document instead of a table.")]
 Model = Annotated[str | None, typer.Argument(help="One model; without it, every model.")]
-
-
-def _instant(text: str) -> Instant:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"got {text!r}, expected a date or time such as 2017-11-20T00:00:00Z") from error
-
-
 AsOf = Annotated[
-    int | None, typer.Option("--as-of", parser=_instant, metavar="T", help="Use nothing that happened at or after T.")
+    int | None, typer.Option("--as-of", parser=as_instant, metavar="T", help="Use nothing that happened at or after T.")
 ]
 
 
@@ -50,6 +36,7 @@ def train(
     horizon_days: Annotated[int | None, typer.Option(min=1, max=3650, help="Days to look ahead; default 90.")] = None,
     tune: Annotated[int, typer.Option(min=0, metavar="TRIALS", help="Search for parameters in so many trials.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of everything random in training.")] = 0,
+    clock: Clock = None,
     workspace: Workspace = None,
     brand: Brand = DEFAULT_BRAND,
     as_json: Json = False,
@@ -60,20 +47,20 @@ def train(
 
     wanted = list(LEARNERS) if "all" in models else list(dict.fromkeys(models))
     _check_names(wanted, MODELS)
-    with _opened(workspace, as_json) as (settings, store), _progress() as report:
+    with opened(workspace, TrainingError, as_json=as_json) as store, _progress() as report:
         results = pipeline.train(
             store,
             wanted,
             brand=brand,
-            now=_now(),
+            now=now(clock),
             as_of=as_of,
             horizon_days=horizon_days,
             tuning_trials=tune,
             seed=seed,
-            tracking_uri=settings.mlflow_tracking_uri,
+            tracking_uri=_tracking_uri(workspace),
             report=report,
         )
-    _answer(results, reports.trained(results), as_json)
+    answer(results, reports.trained(results), as_json=as_json)
     done = [result.skipped is None for result in results]
     if not (any(done) if "all" in models else all(done)):
         raise typer.Exit(1)
@@ -83,6 +70,7 @@ def retrain(
     as_of: AsOf = None,
     promote: Annotated[bool, typer.Option("--promote", help="Promote what passes every gate.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything random in training.")] = 0,
+    clock: Clock = None,
     workspace: Workspace = None,
     brand: Brand = DEFAULT_BRAND,
     as_json: Json = False,
@@ -90,21 +78,29 @@ def retrain(
     """Train every model again, compare with the champions, judge by the gates, and report."""
     from training import retraining
 
-    with _opened(workspace, as_json) as (settings, store):
+    with opened(workspace, TrainingError, as_json=as_json) as store:
         with _progress() as report:
             results = retraining.retrain(
                 store,
                 brand=brand,
-                now=_now(),
+                now=now(clock),
                 as_of=as_of,
                 seed=seed,
-                tracking_uri=settings.mlflow_tracking_uri,
+                tracking_uri=_tracking_uri(workspace),
                 report=report,
             )
         for result in results if promote else ():
             if result.is_promotable and result.trained.version:
-                _promote(store, settings, brand, result.trained.model, result.trained.version, force=False)
-    _answer([reports.retrained_document(result) for result in results], reports.retrained(results), as_json)
+                _promote(
+                    store,
+                    _tracking_uri(workspace),
+                    brand,
+                    result.trained.model,
+                    result.trained.version,
+                    now(clock),
+                    force=False,
+                )
+    answer([reports.retrained_document(result) for result in results], reports.retrained(results), as_json=as_json)
     if all(result.trained.skipped for result in results):
         raise typer.Exit(1)
 
@@ -124,7 +120,7 @@ def compare(
     _check_names([model] if model else [], MODELS)
     if version is not None and model is None:
         raise typer.BadParameter("got a version without a model, expected MODEL --version N")
-    with _opened(workspace, as_json) as (_, store), _progress() as report:
+    with opened(workspace, TrainingError, as_json=as_json) as store, _progress() as report:
         with store.reading() as connection:
             deployed = dict.fromkeys(name for name, _alias in sorted(current(connection, brand)))
         comparisons = []
@@ -132,13 +128,14 @@ def compare(
             report(f"{name}: comparing")
             comparisons.append(promotion.compare(store, brand, name, version))
     documents = [reports.comparison_document(comparison) for comparison in comparisons]
-    _answer(documents, reports.compared(comparisons), as_json)
+    answer(documents, reports.compared(comparisons), as_json=as_json)
 
 
 def promote(
     model: Annotated[str, typer.Argument(metavar="MODEL")],
     version: Annotated[str, typer.Argument(metavar="VERSION")],
     force: Annotated[bool, typer.Option("--force", help="Promote past refusing gates; it is recorded.")] = False,
+    clock: Clock = None,
     workspace: Workspace = None,
     brand: Brand = DEFAULT_BRAND,
     as_json: Json = False,
@@ -147,14 +144,17 @@ def promote(
     from training.learners import MODELS
 
     _check_names([model], MODELS)
-    with _opened(workspace, as_json) as (settings, store):
-        deployment, comparison = _promote(store, settings, brand, model, version, force=force)
+    with opened(workspace, TrainingError, as_json=as_json) as store:
+        deployment, comparison = _promote(
+            store, _tracking_uri(workspace), brand, model, version, now(clock), force=force
+        )
     document = {**reports.deployment_document(deployment), "gates": comparison.gates}
-    _answer(document, reports.promoted(deployment, comparison), as_json)
+    answer(document, reports.promoted(deployment, comparison), as_json=as_json)
 
 
 def rollback(
     model: Annotated[str, typer.Argument(metavar="MODEL")],
+    clock: Clock = None,
     workspace: Workspace = None,
     brand: Brand = DEFAULT_BRAND,
     as_json: Json = False,
@@ -164,15 +164,15 @@ def rollback(
     from training.learners import MODELS
 
     _check_names([model], MODELS)
-    with _opened(workspace, as_json) as (settings, store):
-        deployment = promotion.rollback(store, brand, model, _now())
-        _move_mlflow_alias(store, settings, deployment)
-    _answer(reports.deployment_document(deployment), reports.deployed(deployment), as_json)
+    with opened(workspace, TrainingError, as_json=as_json) as store:
+        deployment = promotion.rollback(store, brand, model, now(clock))
+        _move_mlflow_alias(store, _tracking_uri(workspace), deployment)
+    answer(reports.deployment_document(deployment), reports.deployed(deployment), as_json=as_json)
 
 
 def history(
     model: Model = None,
-    at: Annotated[int | None, typer.Option(parser=_instant, metavar="T", help="Only what served at T.")] = None,
+    at: Annotated[int | None, typer.Option(parser=as_instant, metavar="T", help="Only what served at T.")] = None,
     workspace: Workspace = None,
     brand: Brand = DEFAULT_BRAND,
     as_json: Json = False,
@@ -182,14 +182,16 @@ def history(
     from training.registry import served
 
     _check_names([model] if model else [], MODELS)
-    with _opened(workspace, as_json) as (_, store), store.reading() as connection:
+    with opened(workspace, TrainingError, as_json=as_json) as store, store.reading() as connection:
         spans = served(connection, brand, model)
     shown = [span for span in spans if at is None or span.is_at(at)]
-    _answer([reports.served_document(span) for span in shown], reports.served(shown), as_json)
+    answer([reports.served_document(span) for span in shown], reports.served(shown), as_json=as_json)
 
 
 def examples(
-    as_of: Annotated[int, typer.Option("--as-of", parser=_instant, metavar="T", help="Nothing at or after T is used.")],
+    as_of: Annotated[
+        int, typer.Option("--as-of", parser=as_instant, metavar="T", help="Nothing at or after T is used.")
+    ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The Parquet file to write.")],
     horizon_days: Annotated[int | None, typer.Option(min=1, max=3650, help="Days that labels look ahead.")] = None,
     workspace: Workspace = None,
@@ -199,32 +201,36 @@ def examples(
     """The point-in-time training examples as a Parquet file, for notebooks."""
     from training.examples import write_examples
 
-    with _opened(workspace, as_json) as (_, store), _progress() as report:
+    with opened(workspace, TrainingError, as_json=as_json) as store, _progress() as report:
         report("writing examples")
         rows = write_examples(store, brand, as_of, horizon_days, out)
     document = {"out": str(out), "rows": rows, "as_of": to_iso(as_of)}
-    _answer(document, f"{rows} rows in {out}", as_json)
+    answer(document, f"{rows} rows in {out}", as_json=as_json)
 
 
 def _promote(
-    store: Store, settings: Settings, brand: str, model: str, version: str, *, force: bool
+    store: Store, tracking_uri: str | None, brand: str, model: str, version: str, at: Instant, *, force: bool
 ) -> "tuple[Deployment, Comparison]":
     from training import promotion
 
-    deployment, comparison = promotion.promote(store, brand, model, version, _now(), force=force)
-    _move_mlflow_alias(store, settings, deployment)
+    deployment, comparison = promotion.promote(store, brand, model, version, at, force=force)
+    _move_mlflow_alias(store, tracking_uri, deployment)
     return deployment, comparison
 
 
-def _move_mlflow_alias(store: Store, settings: Settings, deployment: "Deployment") -> None:
+def _move_mlflow_alias(store: Store, tracking_uri: str | None, deployment: "Deployment") -> None:
     """After the deployment, which alone decides; where MLflow is out of reach its alias is put right later."""
     from training import tracking
 
     try:
-        tracker = tracking.connect(store.workspace, deployment.brand, settings.mlflow_tracking_uri)
+        tracker = tracking.connect(store.workspace, deployment.brand, tracking_uri)
         tracking.name_champion(tracker, deployment.model, deployment.version)
     except Exception as error:  # MLflow raises what its backend raises
         typer.echo(f"MLflow's alias was not moved ({error}); the next training or service will do it", err=True)
+
+
+def _tracking_uri(workspace: Path | None) -> str | None:
+    return read_settings(workspace).mlflow_tracking_uri
 
 
 def _check_names(models: Sequence[str], known: Sequence[str]) -> None:
@@ -234,42 +240,9 @@ def _check_names(models: Sequence[str], known: Sequence[str]) -> None:
 
 
 @contextmanager
-def _opened(workspace: Path | None, as_json: bool) -> Iterator[tuple[Settings, Store]]:
-    """The settings and the store; what goes wrong with them or in training is said, and the exit status is 1."""
-    try:
-        settings = read_settings(workspace)
-        store = open_store(settings.workspace, settings.database_url)
-        try:
-            yield settings, store
-        finally:
-            store.close()
-    except (FieldError, TrainingError) as error:
-        if as_json:
-            refusal = {
-                "code": getattr(error, "code", "training"),
-                "message": str(error),
-                "field": getattr(error, "field", None),
-            }
-            typer.echo(msgspec.json.encode({"error": refusal}).decode())
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
-
-
-@contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     """A line on standard error that says what is being done, and for how long."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("starting", total=None)
         yield lambda what: progress.update(task, description=what)
-
-
-def _answer(document: Any, shown: RenderableType, as_json: bool) -> None:
-    if as_json:
-        typer.echo(msgspec.json.encode(document).decode())
-    else:
-        Console().print(shown)
-
-
-def _now() -> Instant:
-    return time.time_ns() // 1_000

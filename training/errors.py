@@ -9,6 +9,8 @@ ValueError
 class TrainingError(ValueError):
     """A model could not be made, read or put to use."""
 
+    code = "training"
+
 
 class NotEnoughData(TrainingError):  # noqa: N818  (a verdict on the data, no fault of the program)
     """The history cannot support a model; it is skipped, and the reason is shown."""

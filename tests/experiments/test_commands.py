@@ -21,8 +21,8 @@ variants:
 def run(tmp_path):
     """Runs the command in a workspace; gives exit status, the JSON document and standard error."""
 
-    def run(*words, workspace=True):
-        place = ["--workspace", str(tmp_path / "workspace")] if workspace else []
+    def run(*words):
+        place = ["--workspace", str(tmp_path / "workspace")]
         result = CliRunner().invoke(application, [*words, *place, "--json"])
         return result.exit_code, json.loads(result.stdout) if result.stdout else None, result.stderr
 
@@ -46,6 +46,14 @@ def test_experiment_is_created_started_listed_and_stopped(run, trial):
     assert [created[1]["state"], started[1]["state"], stopped[1]["state"]] == ["draft", "running", "stopped"]
     assert listed[1] == [started[1]]
     assert created[1]["variants"] == {"control": 0.5, "treated": 0.5}
+
+
+def test_a_given_clock_stamps_start_and_stop(run, trial):
+    run("experiment", "create", trial, "--clock", "2017-11-19")
+    run("experiment", "start", "trial", "--clock", "2017-11-20")
+    _, stopped, _ = run("experiment", "stop", "trial", "--clock", "2017-11-21T12:00:00Z")
+
+    assert (stopped["started_at"], stopped["stopped_at"]) == ("2017-11-20T00:00:00Z", "2017-11-21T12:00:00Z")
 
 
 def test_example_in_the_help_is_an_experiment(tmp_path):
@@ -81,7 +89,7 @@ def test_policy_is_evaluated_from_a_file(run, tmp_path):
     rows = [f"d{row},a,{row % 2},0.5,0.5" for row in range(40)]
     path.write_text("\n".join(["decision_id,action,reward,propensity,target_probability", *rows]))
 
-    status, document, _ = run("evaluate-policy", "--log", str(path), workspace=False)
+    status, document, _ = run("evaluate-policy", "--log", str(path))
 
     assert (status, document["refused"]) == (0, None)
     assert [each["estimator"] for each in document["estimates"]] == ["ips", "snips"]
@@ -92,7 +100,7 @@ def test_log_without_propensity_fails(run, tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("decision_id,action,reward\nd,a,1\n")
 
-    assert run("evaluate-policy", "--log", str(path), workspace=False)[0] == 1
+    assert run("evaluate-policy", "--log", str(path))[0] == 1
 
 
 @pytest.mark.parametrize("words", [["list"], ["start", "trial"]])

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from features.errors import FieldError
 from features.settings import read_settings
+from features.verbs import Json, refuse
 from training.demo.errors import DemoError
 from training.errors import TrainingError
 
@@ -30,7 +31,7 @@ def demo(
         Path | None, typer.Option("--workspace", help="A folder of the demo's own; by default 'demo' in the workspace.")
     ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Of the service; by default any free one.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Real data once round the loop: load, train, serve, ask for an offer; shown here and as an HTML page."""
     from training.demo.place import make_place
@@ -41,6 +42,7 @@ def demo(
             _run(place, port, once=once, as_json=as_json)
     except (DemoError, FieldError, TrainingError) as error:
         _refuse(error, as_json=as_json)
+        raise typer.Exit(1) from error
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
@@ -84,18 +86,9 @@ def _stay(place: "Place") -> None:
 
 
 def _refuse(error: Exception, *, as_json: bool) -> None:
-    """Say what went wrong and end with status 1."""
-    if as_json:
-        refusal = {
-            "code": getattr(error, "code", "demo"),
-            "message": str(error),
-            "field": getattr(error, "field", None),
-        }
-        typer.echo(msgspec.json.encode({"error": refusal}).decode())
-    typer.echo(str(error), err=True)
+    refuse(getattr(error, "code", "demo"), str(error), getattr(error, "field", None), as_json=as_json)
     if said := getattr(error, "said", ""):
         typer.echo(said, err=True)
-    raise typer.Exit(1) from error
 
 
 @contextmanager
