@@ -148,11 +148,6 @@ def uniforms(salt: str, decision_id: str, count: int = 1) -> list[float]:
     return numbers[:count]
 
 
-def seed_of(salt: str, decision_id: str) -> int:
-    """The seed of a decision's posterior draws."""
-    return int.from_bytes(blake2b(f"{len(salt)}:{salt}:{decision_id}".encode(), digest_size=8, person=b"seed").digest())
-
-
 def _epsilon_greedy(values: Vector, epsilon: float) -> Vector:
     _require_finite(values)
     chances = np.full(len(values), epsilon / len(values))

@@ -64,11 +64,6 @@ def log_loss(actual: ArrayLike, predicted: ArrayLike) -> float:
     return float(-np.mean(outcome * np.log(chance) + (1 - outcome) * np.log1p(-chance)))
 
 
-def brier_score(actual: ArrayLike, predicted: ArrayLike) -> float:
-    """Mean squared distance of the chance from what happened."""
-    return squared_error(actual, predicted)
-
-
 @dataclass(frozen=True, slots=True)
 class CalibrationBand:
     """Predictions of neighbouring size: how many, their mean, and the share (or mean) that came true."""
@@ -161,25 +156,6 @@ def coverage(actual: ArrayLike, low: ArrayLike, high: ArrayLike) -> float:
     """Share of outcomes within [low, high]."""
     outcome = np.asarray(actual, np.float64)
     return float(np.mean((outcome >= np.asarray(low, np.float64)) & (outcome <= np.asarray(high, np.float64))))
-
-
-def probability_integral_transform(below: ArrayLike, up_to: ArrayLike, bins: int = 10) -> Floats:
-    """The PIT histogram, heights averaging 1: flat where the predicted distributions are right.
-
-    Non-randomised, for outcomes that may have probability of their own, such as a spend of 0 (Czado, Gneiting & Held
-    2009, eq. 2).
-
-    Parameters
-    ----------
-    below, up_to
-        Of each outcome y: the predicted chances of less than y and of at most y.
-    """
-    lower, upper = np.asarray(below, np.float64)[:, None], np.asarray(up_to, np.float64)[:, None]
-    edges = np.linspace(0, 1, bins + 1)
-    width = np.where(upper > lower, upper - lower, 1.0)
-    share = np.where(upper > lower, np.clip((edges - lower) / width, 0, 1), edges >= upper)
-    share[:, 0], share[:, -1] = 0.0, 1.0
-    return np.asarray(np.diff(share.mean(axis=0)) * bins, np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,11 +97,6 @@ def served(connection: Connection, brand: str, model: str | None = None) -> list
     return [span for name in models for span in _spans([row for row in champions if row.model == name])]
 
 
-def champion_at(connection: Connection, brand: str, model: str, at: Instant) -> Served | None:
-    """The version that served at an instant, or nothing."""
-    return next((span for span in served(connection, brand, model) if span.is_at(at)), None)
-
-
 def find_version(connection: Connection, brand: str, model: str, version: str) -> Deployment | None:
     """The newest deployment of a version, under whichever alias: it knows the version's run and folder."""
     rows = [row for row in history(connection, brand, model) if row.version == version]

@@ -31,10 +31,6 @@ def test_log_loss_of_a_certain_error_is_finite() -> None:
     assert metrics.log_loss([1], [0.0]) == pytest.approx(-np.log(metrics.SMALLEST_PROBABILITY))
 
 
-def test_brier_score_is_the_mean_squared_distance() -> None:
-    assert metrics.brier_score([1, 0], [0.5, 0.2]) == pytest.approx((0.25 + 0.04) / 2)
-
-
 def test_expected_calibration_error_weighs_bands_by_their_size() -> None:
     actual, predicted = [0, 1, 1, 1], [0.25, 0.25, 0.9, 0.9]
 
@@ -89,25 +85,6 @@ def test_pinball_loss_is_least_at_the_quantile() -> None:
 
 def test_coverage_counts_outcomes_on_the_border() -> None:
     assert metrics.coverage([0, 1, 2, 3], [0, 0, 0, 0], [0, 2, 2, 2]) == 0.75
-
-
-def test_transform_of_a_jump_is_spread_over_it() -> None:
-    # An outcome that had chance 0.5 of being 0, and was, lies evenly in the lower half.
-    heights = metrics.probability_integral_transform(below=[0.0], up_to=[0.5], bins=4)
-
-    np.testing.assert_allclose(heights, [2.0, 2.0, 0.0, 0.0])
-
-
-def test_transform_of_evenly_spread_outcomes_is_flat() -> None:
-    chances = (np.arange(100) + 0.5) / 100
-
-    np.testing.assert_allclose(metrics.probability_integral_transform(chances, chances, bins=5), np.ones(5))
-
-
-def test_transform_keeps_the_whole_mass_at_its_ends() -> None:
-    heights = metrics.probability_integral_transform(below=[0.0, 1.0], up_to=[0.0, 1.0], bins=4)
-
-    np.testing.assert_allclose(heights, [2.0, 0.0, 0.0, 2.0])
 
 
 def test_metrics_that_are_not_defined_are_nan() -> None:

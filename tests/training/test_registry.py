@@ -1,5 +1,3 @@
-from functools import partial
-
 from sqlalchemy import Connection
 
 from features.store import Store
@@ -7,7 +5,6 @@ from training.registry import (
     CHALLENGER,
     CHAMPION,
     ROLLBACK,
-    champion_at,
     current,
     deploy,
     find_version,
@@ -57,12 +54,10 @@ def test_history_answers_which_version_served_when(store: Store) -> None:
         name(connection, "2", now=15, alias=CHALLENGER)
         name(connection, "2", now=20)
 
-        spans = [(span.version, span.served_from, span.served_until) for span in served(connection, "default")]
-        at = partial(champion_at, connection, "default", "churn")
+        spans = served(connection, "default")
 
-        assert spans == [("1", 10, 20), ("2", 20, None)]
-        assert at(9) is None
-        assert [span.version for span in (at(10), at(19), at(20), at(99)) if span] == ["1", "1", "2", "2"]
+    assert [(span.version, span.served_from, span.served_until) for span in spans] == [("1", 10, 20), ("2", 20, None)]
+    assert [[span.version for span in spans if span.is_at(at)] for at in (9, 10, 19, 20)] == [[], ["1"], ["1"], ["2"]]
 
 
 def test_rollback_goes_back_and_further_back(store: Store) -> None:
