@@ -114,6 +114,7 @@ def _rooted(events: Table, roots: Mapping[str, str]) -> Table:
     if not roots:
         return events
     merged = ibis.memtable(pyarrow.table({"merged_id": list(roots), "root": list(roots.values())}))
+    events.get_backend().to_pyarrow(merged.count())  # tells Spark of it, which Ibis's cache() does not (Ibis 12)
     joined = events.left_join(merged, events.customer_id == merged.merged_id)
     return joined.mutate(customer_id=ibis.coalesce(joined.root, joined.customer_id)).drop("merged_id", "root")
 

@@ -24,6 +24,8 @@ NEVER_LAST: Instant = -(2**63)
 """The last time of what never happened."""
 LARGEST_SUM = 2**63 - 1
 """Sums stay here once they arrive, so that they still commute."""
+_DIGITS = "decimal(18, 0)"
+"""Holds the money of any line; engines sum it into more digits, where Spark refuses whole numbers beyond 64 bits."""
 
 
 class Statistic(Protocol):
@@ -76,8 +78,8 @@ class Sum:
     def aggregate(self, facts: Any) -> Any:
         import ibis  # the service, which never aggregates, does without
 
-        total = facts[self.column].sum(where=facts.facet.isin(self.facets)).fill_null(0)
-        return ibis.least(total, LARGEST_SUM)
+        total = facts[self.column].cast(_DIGITS).sum(where=facts.facet.isin(self.facets)).fill_null(0)
+        return ibis.least(total, LARGEST_SUM).cast("int64")
 
 
 @dataclass(frozen=True, slots=True)
