@@ -11,6 +11,7 @@ import typer
 from experiments import experiment_store, tables
 from experiments.experiment_file import read_experiment
 from experiments.experiment_store import StoredExperiment
+from experiments.variant_models import require_deployed
 from features.events import DEFAULT_BRAND
 from features.instant import to_iso
 from features.store import Store
@@ -54,7 +55,9 @@ def create(
     start, stop, pre_period_days, planned_units.
     """
     with opened(workspace, as_json=as_json) as store, store.writing() as connection:
-        stored = experiment_store.create(connection, brand, read_experiment(file), now(clock))
+        described = read_experiment(file)
+        require_deployed(connection, brand, described)
+        stored = experiment_store.create(connection, brand, described, now(clock))
     answer(_document(stored), tables.experiments([stored]), as_json=as_json)
 
 

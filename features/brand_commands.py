@@ -28,6 +28,9 @@ def apply(
         with store.writing() as connection:
             apply_brand(connection, settings, now())
             holding = read_brand(connection, settings.brand)
+    for name in ("caps", "holdout"):
+        if getattr(settings.share, name):
+            typer.echo(f"share.{name}: kept, but without effect in this version", err=True)
     _answer(holding, as_json)
 
 

@@ -74,6 +74,17 @@ def test_wrong_file_is_told_and_fails(run, tmp_path):
     assert "wieght" in complaint
 
 
+def test_variant_naming_a_version_that_is_not_there_is_not_stored(run, tmp_path):
+    path = tmp_path / "ghost.yaml"
+    path.write_text("{name: ghost, variants: [{name: a}, {name: b, models: {churn: 99}}]}")
+
+    status, document, _ = run("experiment", "create", str(path))
+
+    assert (status, document["error"]["field"]) == (1, "variants[1].models.churn")
+    assert "got '99', expected a version or alias of churn: none is trained" in document["error"]["message"]
+    assert run("experiment", "list")[1] == []
+
+
 @pytest.mark.parametrize("verb", ["start", "stop", "analyse", "plan"])
 def test_unknown_experiment_fails(run, verb):
     assert run("experiment", verb, "absent")[0] == 1

@@ -48,5 +48,13 @@ def test_file_of_another_brand_than_the_one_named_is_refused(tmp_path: Path, fil
     assert "brand: got 'north', expected south" in result.stderr
 
 
+def test_sharing_that_has_no_effect_yet_is_not_accepted_in_silence(tmp_path: Path, file: Path) -> None:
+    file.write_text("{brand: north, extends: default, share: {caps: true, models: true}}")
+
+    result = run(tmp_path, "apply", file, "--json")
+
+    assert (result.exit_code, result.stderr) == (0, "share.caps: kept, but without effect in this version\n")
+
+
 def test_file_must_be_named(tmp_path: Path) -> None:
     assert run(tmp_path, "apply").exit_code == 2
