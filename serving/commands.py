@@ -19,6 +19,7 @@ import typer
 from features.errors import FieldError
 from features.events import DEFAULT_BRAND
 from features.instant import Instant, to_iso
+from features.parent_death import ending_with_us
 from features.settings import Settings, read_settings
 from features.verbs import Json, Workspace, answer, as_instant, opened
 from serving.surroundings import BRAND_VARIABLE, CLOCK_VARIABLE
@@ -93,12 +94,17 @@ def _environment(settings: Settings, workers: int, clock: Instant | None, brand:
 
 @contextmanager
 def _ending_on_signals() -> Iterator[None]:
-    """Leave in good order when asked to: by Ctrl+C or by whoever supervises."""
+    """Leave in good order when asked to: by Ctrl+C, a terminal that closes, or whoever supervises."""
 
     def leave(_number: int, _frame: FrameType | None) -> None:
+        for number in former:
+            signal.signal(number, signal.SIG_IGN)  # asked once more: it is ending already
         raise typer.Exit(0)
 
-    former = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        numbers.append(signal.SIGHUP)
+    former = {number: signal.signal(number, leave) for number in numbers}
     try:
         yield
     finally:
@@ -108,12 +114,16 @@ def _ending_on_signals() -> Iterator[None]:
 
 @contextmanager
 def _running(commands: Sequence[Sequence[str]], environment: Mapping[str, str]) -> Iterator[Process]:
-    """The first of the processes; all of them are stopped at the end. What they say goes to standard error."""
+    """The first of the processes; all of them are stopped at the end. What they say goes to standard error.
+
+    Each has a session of its own, so that Ctrl+C tells them to end once, by us, and not at the same time as us.
+    """
     children: list[Process] = []
     try:
         for command in commands:
-            child = subprocess.Popen(command, env=environment, stdout=sys.stderr.fileno())  # noqa: S603 — our own
-            children.append(child)
+            ours = ending_with_us(command)
+            said = sys.stderr.fileno()
+            children.append(subprocess.Popen(ours, env=environment, stdout=said, start_new_session=True))  # noqa: S603
         yield children[0]
     finally:
         _stop(children)

@@ -12,6 +12,7 @@ import msgspec
 from starlette.responses import Response
 
 from features.events import DEFAULT_BRAND
+from features.parent_death import end_with_parent
 from features.settings import read_settings
 from serving.application import Call, handlers_of, open_application
 from serving.declared import endpoint
@@ -54,6 +55,8 @@ class Lagniappe:
     """The one offer worth making to each customer at request time, or none, and why."""
 
     def __init__(self) -> None:
+        if bentoml.server_context.worker_index is not None:
+            end_with_parent()
         clock = clock_at(os.environ.get(CLOCK_VARIABLE))
         self._application = open_application(read_settings(), clock, os.environ.get(BRAND_VARIABLE) or DEFAULT_BRAND)
         self.handlers = handlers_of(self._application, CALLS)

@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,21 @@ class Served:
         return httpx.post(f"{self.announced['address']}{path}", json=body, timeout=30)
 
 
+@contextmanager
+def started(workspace: Path, port: int, *options: str) -> Iterator[Served]:
+    arguments = command("serve", "--workspace", str(workspace), "--port", str(port), *options, "--json")
+    with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        yield Served(process, json.loads(process.stdout.readline()), port, workspace)
+        process.kill()
+
+
+def is_free(port: int) -> bool:
+    """Whether no process holds the port, be it only to answer nobody."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 @pytest.fixture(scope="module")
 def port() -> int:
     with socket.socket() as probe:
@@ -44,25 +61,8 @@ def port() -> int:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Served]:
-    workspace = tmp_path_factory.mktemp("serve") / "workspace"
-    arguments = (
-        "serve",
-        "--workspace",
-        str(workspace),
-        "--port",
-        str(port),
-        "--workers",
-        "2",
-        "--clock",
-        CLOCK,
-        "--json",
-    )
-    with subprocess.Popen(
-        command(*arguments), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield Served(process, json.loads(process.stdout.readline()), port, workspace)
-        process.kill()
+    with started(tmp_path_factory.mktemp("serve") / "workspace", port, "--workers", "2", "--clock", CLOCK) as served:
+        yield served
 
 
 def test_it_says_where_it_serves(served: Served) -> None:
@@ -139,5 +139,26 @@ def test_told_to_stop_it_ends_well(served: Served) -> None:
     served.process.send_signal(signal.SIGTERM)
 
     assert served.process.wait(60) == 0
-    with pytest.raises(httpx.ConnectError):
-        served.ask("/next_best_offer", {"customer_id": "c"})
+    assert is_free(served.port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
+def test_killed_it_leaves_nothing_behind(tmp_path: Path, port: int) -> None:
+    with started(tmp_path, port) as served:
+        served.process.kill()
+
+    until = time.monotonic() + 30
+    while not is_free(port) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert is_free(port)
+
+
+def test_asked_twice_to_stop_it_waits_for_its_children(tmp_path: Path, port: int) -> None:
+    with started(tmp_path, port) as served:
+        for _ in range(2):
+            served.process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+
+        assert served.process.wait(60) == 0
+
+    assert is_free(port)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from features.parent_death import ending_with_us
 from training.demo.errors import DemoError
 
 _LEFT_OUT = ("LAGNIAPPE_", "MLFLOW_TRACKING_URI")
@@ -54,7 +55,7 @@ def running(command: Sequence[str], log: Path, *, stdout: int | None = None) -> 
     """A command at work in a session of its own; at the end it and all that it started are stopped."""
     with log.open("ab") as said:
         process = subprocess.Popen(  # noqa: S603 - our own command, put together here
-            command, stdout=stdout or said, stderr=said, env=environment(), start_new_session=True
+            ending_with_us(command), stdout=stdout or said, stderr=said, env=environment(), start_new_session=True
         )
         try:
             yield process
