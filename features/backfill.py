@@ -69,6 +69,9 @@ class Whereabouts:
     timezones: Mapping[str, str] = field(default_factory=dict)
     default_timezone: str = "UTC"
 
+    def timezone_of(self, customer_id: str) -> str:
+        return self.timezones.get(customer_id, self.default_timezone)
+
 
 def aggregate(events: Table, whereabouts: Whereabouts | None = None) -> Profiles:
     """The profile of every customer with an event in the table, by customer id."""
@@ -77,7 +80,7 @@ def aggregate(events: Table, whereabouts: Whereabouts | None = None) -> Profiles
     if not customer_ids:
         return empty_profiles()
     n = len(customer_ids)
-    zones = [known.timezones.get(customer_id, known.default_timezone) for customer_id in customer_ids]
+    zones = [known.timezone_of(customer_id) for customer_id in customer_ids]
     fixed = _of_customer(facts)
     orders, remnants = _orders(facts, n, zones)
     return Profiles(

@@ -134,6 +134,8 @@ def read_brand_file(path: Path) -> BrandSettings:
 def apply_brand(connection: Connection, settings: BrandSettings, now: Instant) -> None:
     """Let these settings hold from now on, in place of the brand's former ones.
 
+    Profiles do not follow a changed time zone: they do in :func:`features.brand_timezone.put_in_force`.
+
     Raises
     ------
     FieldError

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from features.brand import BrandSettings, apply_brand, read_brand, read_brand_file
+from features.brand import BrandSettings, read_brand, read_brand_file
+from features.brand_timezone import put_in_force
 from features.errors import FieldError
 from features.events import DEFAULT_BRAND
 from features.verbs import Json, Workspace, answer, now, opened
@@ -25,9 +26,7 @@ def apply(
         settings = read_brand_file(file)
         if name not in (None, settings.brand):
             raise FieldError("brand", settings.brand, f"{name}, as --brand says")
-        with store.writing() as connection:
-            apply_brand(connection, settings, now())
-            holding = read_brand(connection, settings.brand)
+        holding = put_in_force(store, settings, now())
     for name in ("caps", "holdout"):
         if getattr(settings.share, name):
             typer.echo(f"share.{name}: kept, but without effect in this version", err=True)

@@ -11,6 +11,7 @@ from features.backfill import Whereabouts, aggregate
 from features.brand import read_brand
 from features.catalogue import read_customers
 from features.customer_links import CustomerLinks, members
+from features.instant import Instant
 from features.lake import DuckDB, Segment
 from features.log_table import make_log
 from features.merging import merge_batches
@@ -18,6 +19,9 @@ from features.packing import pack_all, unpack
 from features.profile_store import delete_profiles, read_profiles, write_profiles
 from features.profiles import Profiles, concatenate
 from features.source_files import quoted
+
+PackedProfile = tuple[str, bytes, Instant]
+"""(customer_id, packed profile, its last event)."""
 
 _ROWS_AT_ONCE = 2_000_000
 _CUSTOMERS_AT_ONCE = 20_000
@@ -87,16 +91,27 @@ def _without(profiles: Profiles, customer_ids: set[str]) -> Profiles:
 def fold_anew(connection: Connection, duck: DuckDB, lake: Path, brand: str, customer_ids: Iterable[str]) -> None:
     """Aggregate the whole log of some customers, and of those merged into them."""
     wanted = sorted(set(customer_ids))
-    known = whereabouts(connection, brand) if wanted else None
+    if not wanted:
+        return
+    for people, rows in folded(connection, duck, lake, brand, wanted, whereabouts(connection, brand)):
+        delete_profiles(connection, brand, people)
+        write_profiles(connection, brand, rows)
+
+
+def folded(
+    connection: Connection, duck: DuckDB, lake: Path, brand: str, customer_ids: Sequence[str], known: Whereabouts
+) -> Iterator[tuple[list[str], list[PackedProfile]]]:
+    """The packed profiles of some customers from the whole log, some thousands at a time.
+
+    Each time first all ids that those customers had: only the profiles that follow are to stand in their place.
+    """
     database = ibis.duckdb.from_connection(duck)
-    for start in range(0, len(wanted), _CUSTOMERS_AT_ONCE):
-        people = members(connection, brand, wanted[start : start + _CUSTOMERS_AT_ONCE])
+    for start in range(0, len(customer_ids), _CUSTOMERS_AT_ONCE):
+        people = members(connection, brand, customer_ids[start : start + _CUSTOMERS_AT_ONCE])
         make_log(duck, connection, lake, brand, customer_ids=list(people))
         _make_roots(duck, {merged: root for merged, root in people.items() if merged != root})
         duck.execute(f"CREATE OR REPLACE TEMP VIEW added AS {_rooted('log')}")
-        profiles = aggregate(database.table("added"), known)
-        delete_profiles(connection, brand, list(people))
-        write_profiles(connection, brand, pack_all(profiles))
+        yield list(people), list(pack_all(aggregate(database.table("added"), known)))
 
 
 def roots_of(links: CustomerLinks, customer_ids: Sequence[str]) -> dict[str, str]:

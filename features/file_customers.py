@@ -54,6 +54,7 @@ class FileCustomers:
         again = {person for merged, stays, _ in links.new_merges for person in (merged, links.root(stays))}
         now_roots = roots_of(links, self.customer_ids)
         again |= {root for name, root in now_roots.items() if self.roots.get(name) != root}
+        again |= self._moved(whereabouts(connection, self.brand))
         for profiles in added:
             again.update(merge_in(connection, self.brand, profiles))
         fold_anew(connection, self.duck, self.lake, self.brand, {links.root(person) for person in again})
@@ -62,6 +63,11 @@ class FileCustomers:
             erase(connection, self.lake, self.brand, event.customer_id, event.occurred_at, now)
             stays = CustomerLinks(connection, self.brand).root(event.customer_id)
             fold_anew(connection, self.duck, self.lake, self.brand, [stays])
+
+    def _moved(self, present: Whereabouts) -> set[str]:
+        """Whose time zone has changed since the file was read."""
+        people = {self.roots.get(name, name) for name in self.customer_ids}
+        return {person for person in people if present.timezone_of(person) != self.known.timezone_of(person)}
 
 
 def customers_of(duck: DuckDB, connection: Connection, lake: Path) -> dict[str, FileCustomers]:

@@ -40,7 +40,7 @@ def outcomes(events: Table, whereabouts: Whereabouts, customer_ids: Sequence[str
     rows = rows[known]
     counts = np.bincount(rows, minlength=len(customer_ids)).astype(np.int64)
     amounts = orders["amount"].to_numpy().astype(np.float64)[known]
-    zones = [whereabouts.timezones.get(c, whereabouts.default_timezone) for c in customer_ids]
+    zones = [whereabouts.timezone_of(customer_id) for customer_id in customer_ids]
     return Outcomes(
         counts,
         np.bincount(rows, weights=amounts, minlength=len(customer_ids)) / MONEY_SCALE,
