@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from features.id_table import IdTable
 from features.instant import Instant
 from features.profile import State
 from features.statistics import DECAYED_OF_CUSTOMER, OF_CUSTOMER, identities
@@ -18,6 +19,7 @@ from features.statistics import DECAYED_OF_CUSTOMER, OF_CUSTOMER, identities
 Integers = NDArray[np.int64]
 INTEGER_COLUMNS = {statistic.name: index for index, statistic in enumerate(OF_CUSTOMER)}
 DECAYED_COLUMNS = {statistic.name: index for index, statistic in enumerate(DECAYED_OF_CUSTOMER)}
+_NO_NUMBERS = np.empty(0, dtype=np.int64)
 CONTACT_FACETS = ("offer_presented", "offer_accepted", "offer_declined", "offer_expired")
 
 
@@ -60,7 +62,12 @@ class Products:
     amount: Integers
     last_at: Integers
     decayed: NDArray[np.float64]
-    vocabulary: list[str]
+    vocabulary: Sequence[str]
+
+    def numbers_in(self, table: IdTable) -> Integers:
+        """The number that the table has for each product of each customer, -1 where it has none."""
+        numbers = table.of(self.vocabulary)
+        return numbers[self.code] if numbers.size else _NO_NUMBERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The answer that a decision becomes, and the decision that is left when some of its offers cannot be had."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from experiments.design import Experiment, Variant
 from features.entities import Offer, Target

@@ -11,7 +11,7 @@ The cost is paid to those who would have bought anyway too; of their margin only
 None of this was learned from responses: :math:`p` is a prior by kind and depth, bent by affinity.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,7 +99,7 @@ class Values:
 def build_worth(
     offers: Sequence[Offer],
     products: Sequence[Product],
-    product_sets: Sequence[frozenset[str] | None],
+    product_sets: Sequence[Collection[str] | None],
     terms: BrandTerms,
     policy: Policy,
 ) -> Worth:

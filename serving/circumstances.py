@@ -12,7 +12,7 @@ from features.vector import vector
 from serving.arbitration import Circumstances
 from serving.conditions import Facts, Subject, Value
 from serving.decision import BasketLine, CustomerState, DecisionRequest, Predictions
-from serving.known import consent, mean_order, moment_of, order_count, purchases, state
+from serving.known import consent, mean_order, moment_of, order_count, state
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.targets import TargetPurchases, about, bought
@@ -31,7 +31,7 @@ def offer_history(profile: Profiles | None, offers: OfferTable) -> OfferHistory:
     if profile is None:
         nothing = np.zeros(len(offers.offers))
         return OfferHistory(0, TargetPurchases(nothing, nothing))
-    return OfferHistory(order_count(profile), bought(offers.targets, *purchases(profile)))
+    return OfferHistory(order_count(profile), bought(offers.targets, profile.products))
 
 
 def circumstances(

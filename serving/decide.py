@@ -7,8 +7,10 @@ or a random number generator: chance is a hash of the decision's id, so the same
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from experiments.exploration import EpsilonGreedy, draw_menu, probabilities, uniforms
+from experiments.exploration import EpsilonGreedy, Menu, draw, draw_menu, probabilities, uniforms
+from features.compiled import compiled
 from features.entities import Offer
 from features.events import NO_OFFER
 from features.instant import MICROSECONDS_PER_DAY, Instant
@@ -21,10 +23,11 @@ from serving.decision import (
     CustomerState,
     Decision,
     DecisionRequest,
+    Floats,
     OfferUse,
     Predictions,
 )
-from serving.eligibility import Refusal, count_refusals
+from serving.eligibility import Codes, Refusal, count_refusals
 from serving.known import is_blocked
 from serving.offer_cost import chosen_value
 from serving.offer_table import OfferTable
@@ -82,49 +85,77 @@ def decide(
     )
 
 
-def _shortlist(case: Case, weighed: Weighed) -> tuple[int, ...]:
+def _shortlist(case: Case, weighed: Weighed) -> list[int]:
     """The most valuable eligible offers, best first; in a menu, of an exclusive group only the best.
 
     The others of the group are refused before the draw, so that the probabilities of what can be drawn stay exact.
     """
-    eligible = np.flatnonzero(weighed.codes == 0)
-    ranked = eligible[np.argsort(-weighed.values.expected_value[eligible], kind="stable")]
     if case.request.limit > 1 and case.offers.has_groups:
-        groups = case.offers.group[ranked]
-        stays = groups < 0
-        stays[np.unique(groups, return_index=True)[1]] = True
-        weighed.codes[ranked[~stays]] = Refusal.EXCLUSIVE_GROUP
-        ranked = ranked[stays]
-    return tuple(ranked[: max(case.policy.shortlist, case.request.limit)].tolist())
+        _keep_best_of_groups(weighed.codes, weighed.values.expected_value, case.offers.group)
+    most = max(case.policy.shortlist, case.request.limit)
+    rows: list[int] = _best(weighed.codes, weighed.values.expected_value, most).tolist()
+    return rows
 
 
-def _draw(case: Case, weighed: Weighed, shortlist: tuple[int, ...]) -> _Drawn:
-    worth = np.concatenate(([case.policy.least_value], weighed.values.expected_value[list(shortlist)]))
+def _keep_best_of_groups(codes: Codes, expected_value: Floats, group: NDArray[np.int64]) -> None:
+    ranked = _best(codes, expected_value, codes.size)
+    groups = group[ranked]
+    stays = groups < 0
+    stays[np.unique(groups, return_index=True)[1]] = True
+    codes[ranked[~stays]] = Refusal.EXCLUSIVE_GROUP
+
+
+@compiled
+def _best(codes: Codes, expected_value: Floats, most: int) -> NDArray[np.int64]:
+    """The rows that nothing refuses, by falling value; the first in the table where values are equal."""
+    rows = np.empty(min(most, codes.size), dtype=np.int64)
+    count = 0
+    for row in range(codes.size):
+        if codes[row] != 0:
+            continue
+        value = expected_value[row]
+        if count == rows.size:
+            if count == 0 or not value > expected_value[rows[count - 1]]:
+                continue
+            count -= 1
+        at = count
+        while at > 0 and value > expected_value[rows[at - 1]]:
+            rows[at] = rows[at - 1]
+            at -= 1
+        rows[at] = row
+        count += 1
+    return rows[:count]
+
+
+def _draw(case: Case, weighed: Weighed, shortlist: list[int]) -> _Drawn:
+    limit, worth = case.request.limit, np.empty(len(shortlist) + 1)
+    worth[_NONE] = case.policy.least_value
+    worth[1:] = weighed.values.expected_value[shortlist]
     exploration = EpsilonGreedy(case.policy.epsilon)
-    chances = probabilities(worth, exploration).tolist()
-    numbers = uniforms(case.policy.salt, case.request.decision_id, case.request.limit + 2)
-    menu = draw_menu(worth, exploration, _NONE, case.request.limit, numbers)
+    chances = probabilities(worth, exploration)
+    numbers = uniforms(case.policy.salt, case.request.decision_id, limit + 2)
+    if limit == 1:
+        candidate, probability = draw(chances, numbers[0])
+        menu = Menu((candidate,), (probability,))
+    else:
+        menu = draw_menu(worth, exploration, _NONE, limit, numbers)
     is_none = menu.candidates[0] == _NONE
     return _Drawn(
-        rows=() if is_none else tuple(shortlist[candidate - 1] for candidate in menu.candidates),
+        rows=() if is_none else tuple([shortlist[candidate - 1] for candidate in menu.candidates]),
         propensities=menu.probabilities,
-        candidates=_candidates(case.offers, weighed.values, shortlist, chances),
+        candidates=_candidates(case.offers, weighed.values, shortlist, worth.tolist(), chances.tolist()),
         is_first_explored=menu.candidates[0] != int(worth.argmax()),
     )
 
 
 def _candidates(
-    offers: OfferTable, worth: Values, shortlist: tuple[int, ...], chances: list[float]
+    offers: OfferTable, values: Values, shortlist: list[int], worth: list[float], chances: list[float]
 ) -> tuple[Candidate, ...]:
     """``none`` and the offers of the shortlist."""
-    rows = list(shortlist)
-    named = zip(
-        rows, worth.expected_value[rows].tolist(), worth.accept_probability[rows].tolist(), chances[1:], strict=True
-    )
-    return (
-        Candidate(NO_OFFER, 0.0, 0.0, chances[_NONE]),
-        *(Candidate(offers.offers[row].offer_id, value, accept, chance) for row, value, accept, chance in named),
-    )
+    accepts, named = values.accept_probability[shortlist].tolist(), offers.offers
+    rows = enumerate(shortlist)
+    found = [Candidate(named[row].offer_id, worth[at + 1], accepts[at], chances[at + 1]) for at, row in rows]
+    return (Candidate(NO_OFFER, 0.0, 0.0, chances[_NONE]), *found)
 
 
 def _channel_and_moment(case: Case, weighed: Weighed, rows: tuple[int, ...]) -> tuple[str | None, Instant | None]:

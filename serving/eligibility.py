@@ -7,6 +7,7 @@ from enum import IntEnum, auto
 import numpy as np
 from numpy.typing import NDArray
 
+from features.compiled import compiled
 from features.entities import Offer
 from features.instant import HOURS_PER_WEEK, MICROSECONDS_PER_DAY, Instant
 from features.money import Money
@@ -23,6 +24,10 @@ LONG_AGO: Instant = -(2**62)
 FAR_OFF: Instant = 2**62
 ANY_CHANNEL = 1 << 62
 """The bit of channels, placements that no offer names; set in offers that name none at all."""
+
+
+_ANY = -1
+"""All bits."""
 
 
 class Refusal(IntEnum):
@@ -56,6 +61,9 @@ class Refusal(IntEnum):
         return self.name.lower()
 
 
+_EXPIRED, _NOT_YET_VALID = int(Refusal.EXPIRED), int(Refusal.NOT_YET_VALID)
+_CHANNEL, _NO_CONSENT, _PLACEMENT = int(Refusal.CHANNEL), int(Refusal.NO_CONSENT), int(Refusal.PLACEMENT)
+_NOT_PERSONALISED = int(Refusal.NOT_PERSONALISED)
 WORDS = ("", *(refusal.word for refusal in Refusal))
 """By code; 0 is eligible."""
 _OF_SUBJECT = {
@@ -219,12 +227,42 @@ def refusals(
     for condition, rows in rules.conditions:
         if not is_met(condition, facts):
             codes[rows] = _OF_SUBJECT[condition.subject]
-    if not allowed.may_personalise:
-        np.putmask(codes, rules.is_personalised, Refusal.NOT_PERSONALISED)
-    _refuse_places(codes, rules, request, allowed)
-    np.putmask(codes, rules.valid_from > now, Refusal.NOT_YET_VALID)
-    np.putmask(codes, rules.valid_to <= now, Refusal.EXPIRED)
+    left, asked = _channel_bits(rules, request, allowed)
+    _refuse_by_columns(
+        *(codes, rules.is_personalised, rules.placements, rules.channels, rules.valid_from, rules.valid_to),
+        *(allowed.may_personalise, _placement_bit(rules, request), left, asked, now),
+    )
     return codes
+
+
+@compiled
+def _refuse_by_columns(
+    codes: Codes,
+    is_personalised: NDArray[np.bool_],
+    placements: Bits,
+    channels: Bits,
+    valid_from: NDArray[np.int64],
+    valid_to: NDArray[np.int64],
+    may_personalise: bool,
+    placement: int,
+    left: int,
+    asked: int,
+    now: Instant,
+) -> None:
+    """``placement``, ``left`` and ``asked`` are bits, of which an offer must have one; all bits where none is asked."""
+    for row in range(codes.size):
+        if valid_to[row] <= now:
+            codes[row] = _EXPIRED
+        elif valid_from[row] > now:
+            codes[row] = _NOT_YET_VALID
+        elif not channels[row] & asked:
+            codes[row] = _CHANNEL
+        elif not channels[row] & left:
+            codes[row] = _NO_CONSENT
+        elif not placements[row] & placement:
+            codes[row] = _PLACEMENT
+        elif is_personalised[row] and not may_personalise:
+            codes[row] = _NOT_PERSONALISED
 
 
 def _refuse_spent(codes: Codes, rules: Rules, uses: Sequence[OfferUse], now: Instant) -> None:
@@ -246,18 +284,17 @@ def _refuse_declined(codes: Codes, rules: Rules, declines: Contacts, now: Instan
             codes[row] = Refusal.DECLINED_RECENTLY
 
 
-def _refuse_places(codes: Codes, rules: Rules, request: DecisionRequest, allowed: Permissions) -> None:
-    if request.placement is not None:
-        bit = rules.placement_bits.get(request.placement, ANY_CHANNEL)
-        np.putmask(codes, (rules.placements & bit) == 0, Refusal.PLACEMENT)
+def _placement_bit(rules: Rules, request: DecisionRequest) -> int:
+    return _ANY if request.placement is None else rules.placement_bits.get(request.placement, ANY_CHANNEL)
+
+
+def _channel_bits(rules: Rules, request: DecisionRequest, allowed: Permissions) -> tuple[int, int]:
+    """The channels left to the request once consent is counted, and those it asked for."""
     if request.channels:
-        asked = _union(rules.channel_bits, request.channels)
-        left = _union(rules.channel_bits, allowed.channels)
-        np.putmask(codes, (rules.channels & left) == 0, Refusal.NO_CONSENT)
-        np.putmask(codes, (rules.channels & asked) == 0, Refusal.CHANNEL)
-    elif allowed.refused:
-        left = ANY_CHANNEL | _union(rules.channel_bits, set(rules.channel_bits) - allowed.refused)
-        np.putmask(codes, (rules.channels & left) == 0, Refusal.NO_CONSENT)
+        return _union(rules.channel_bits, allowed.channels), _union(rules.channel_bits, request.channels)
+    if allowed.refused:
+        return ANY_CHANNEL | _union(rules.channel_bits, set(rules.channel_bits) - allowed.refused), _ANY
+    return _ANY, _ANY
 
 
 def _union(bits: Mapping[str, int], names: Iterable[str]) -> int:

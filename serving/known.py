@@ -1,10 +1,9 @@
 """What a profile says of one customer, in the words that decisions ask."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.events import EventType
 from features.instant import Instant
@@ -45,15 +44,6 @@ def declines(profile: Profiles | None) -> list[tuple[str, Instant]]:
     contacts = profile.contacts
     rows = np.flatnonzero(contacts.facet == _DECLINED)
     return [(contacts.vocabulary[contacts.code[row]], int(contacts.at[row])) for row in rows]
-
-
-def purchases(profile: Profiles) -> tuple[Sequence[str], NDArray[np.int64], NDArray[np.int64]]:
-    """Product ids, lines and amounts (money) of one customer."""
-    products = profile.products
-    ids: Sequence[str] = products.vocabulary
-    if not np.array_equal(products.code, np.arange(len(ids))):
-        ids = [ids[code] for code in products.code.tolist()]
-    return ids, products.lines, products.amount
 
 
 def with_consent(profiles: Profiles) -> Profiles:

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from features.entities import Offer, Product
 from features.money import Money
+from features.product_targets import ProductTargets
 from serving.arbitration import Worth, build_worth, to_minor
 from serving.eligibility import Codes, Refusal, Rules, build_rules
 from serving.policy import BrandTerms, Policy
-from serving.targets import Targets, build_targets
+from serving.targets import build_targets
 from serving.words import Phrases, phrases
 
 __all__ = ["BrandTerms", "OfferTable", "OfferUsage", "build_offer_table", "with_usage"]
@@ -33,7 +34,7 @@ class OfferTable:
     offers: tuple[Offer, ...]
     index: Mapping[str, int]
     terms: BrandTerms
-    targets: Targets
+    targets: ProductTargets
     worth: Worth
     rules: Rules
     standing: Codes

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instant import Instant
+from features.product_targets import ProductTargets
 from features.profiles import Profiles
 from features.vector import vector
 from serving.decision import Floats, Predictions
 from serving.eligibility import is_valid_at
 from serving.known import moment_of, with_consent
 from serving.offer_table import OfferTable
-from serving.targets import Targets
 
 Flags = NDArray[np.bool_]
 
@@ -51,8 +51,10 @@ class LifetimeValue(Protocol):
 
 class FavouriteProduct(Protocol):
     def rank(self, profiles: Profiles, as_of: Instant, limit: int, /) -> Sequence[tuple[list[str], list[float]]]: ...
-    def target_codes(self, targets: Sequence[frozenset[str] | None], /) -> Any: ...
-    def affinities(self, profiles: Profiles, as_of: Instant, targets: Any, /) -> Floats: ...
+    def facts_of(self, targets: ProductTargets, /) -> Any: ...
+    def affinities(
+        self, profiles: Profiles, as_of: Instant, targets: ProductTargets, facts: Any, is_asked: Flags, /
+    ) -> Floats: ...
 
 
 class SendTime(Protocol):
@@ -133,22 +135,20 @@ def _affinity(models: Models, profiles: Profiles, as_of: Instant, offers: OfferT
     model = models.favourite_product
     if model is None:
         return None
-    affinity = np.zeros((len(profiles), live.size))
-    affinity[:, live] = model.affinities(profiles, as_of, _codes_of(model, offers.targets, live))
-    return affinity
+    return model.affinities(profiles, as_of, offers.targets, _facts_of(model, offers.targets), live)
 
 
-_ready: WeakKeyDictionary[Targets, list[tuple[FavouriteProduct, bytes, Any]]] = WeakKeyDictionary()
+_ready: WeakKeyDictionary[ProductTargets, list[tuple[FavouriteProduct, Any]]] = WeakKeyDictionary()
 _MOST_READY = 8
-"""Of the targets of one table: for the champion and the models of variants, and for the offers live by now."""
+"""Of the targets of one table: for the champion and the models of variants."""
 
 
-def _codes_of(model: FavouriteProduct, targets: Targets, live: Flags) -> Any:
-    """The live targets made ready for the model, once for each pair, for as long as the table lives."""
-    kept, which = _ready.setdefault(targets, []), live.tobytes()
-    for known, those, codes in kept:
-        if known is model and those == which:
-            return codes
-    codes = model.target_codes([targets.product_sets[row] for row in np.flatnonzero(live)])
-    _ready[targets] = [(model, which, codes), *kept[: _MOST_READY - 1]]
-    return codes
+def _facts_of(model: FavouriteProduct, targets: ProductTargets) -> Any:
+    """The targets made ready for the model, once for each pair, for as long as the table lives."""
+    kept = _ready.setdefault(targets, [])
+    for known, facts in kept:
+        if known is model:
+            return facts
+    facts = model.facts_of(targets)
+    _ready[targets] = [(model, facts), *kept[: _MOST_READY - 1]]
+    return facts

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.id_table import IdTable
+from features.id_table import Ids, IdTable
 
 IDS = st.lists(st.text(), max_size=200, unique=True)
 
@@ -22,3 +22,13 @@ def test_it_is_a_mapping_too() -> None:
     assert (table["bread"], table.get("tea"), len(table), list(table)) == (1, None, 2, ["milk", "bread"])
     with pytest.raises(KeyError):
         table["tea"]
+
+
+@given(known=IDS)
+def test_packed_ids_are_looked_up_and_read_alike(known: list[str]) -> None:
+    ids, table = Ids.of(known), IdTable({one: number for number, one in enumerate(known)})
+    packed = Ids(ids.packed, ids.hashes)
+
+    assert table.of(packed).tolist() == table.of(packed).tolist() == list(range(len(known)))
+    assert IdTable({}).of(packed).tolist() == [-1] * len(known)
+    assert list(packed) == known

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.entities import Offer, OfferKind, Product, Target
+from features.profiles import Products
 from serving.eligibility import Refusal
 from serving.offer_table import BrandTerms, OfferUsage, build_offer_table, with_usage
 from serving.policy import Policy
@@ -73,8 +74,11 @@ def test_what_was_bought_of_each_target_is_the_sum_over_its_products(sets, purch
     offers = [Offer(offer_id=str(row), target=Target(products=tuple(some))) for row, some in enumerate(sets)]
     targets = build_targets(offers, [])
     lines, amount = (np.array([pair[i] for pair in purchases.values()], dtype=np.int64) for i in (0, 1))
+    codes = np.arange(lines.size, dtype=np.int32)[::-1]
+    ids = list(purchases)[::-1]
+    products = Products(np.array([0, lines.size]), codes, lines, amount, lines, np.ones(lines.size), ids)
 
-    found = bought(targets, purchases, lines, amount)
+    found = bought(targets, products)
 
     for row, some in enumerate(sets):
         own = [pair for name, pair in purchases.items() if name in some or not some]

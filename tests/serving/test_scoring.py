@@ -57,12 +57,12 @@ class AlwaysMilk:
     def rank(self, profiles, _as_of, limit):
         return [(["milk", "cheese", "tea"][:limit], [0.5, 0.3, 0.1][:limit])] * len(profiles)
 
-    def target_codes(self, targets):
+    def facts_of(self, targets):
         self.prepared += 1
         return targets
 
-    def affinities(self, profiles, _as_of, targets):
-        return np.full((len(profiles), len(targets)), 0.25)
+    def affinities(self, profiles, _as_of, _targets, _facts, is_asked):
+        return np.where(is_asked, 0.25, 0.0).repeat(len(profiles)).reshape(-1, len(profiles)).T
 
 
 class Evenings:

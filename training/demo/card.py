@@ -6,12 +6,14 @@ from statistics import median
 from typing import Any
 
 import msgspec
+import numpy as np
 from sqlalchemy import select
 
 from features.catalogue import read_customer, read_offers, read_products
 from features.entities import Offer, Product
 from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND, Instant, to_iso
 from features.money import from_money
+from features.product_targets import index_targets
 from features.profiles import Profiles
 from features.schema import decisions, profiles
 from features.store import Store
@@ -170,8 +172,8 @@ def _refused(shop: Shop, call: Call, word: str, profile: Profiles, clock: Instan
     ]
     if not out:
         return None
-    targets = shop.affinity_model.target_codes([offer.target.products or None for offer in out])
-    chances = shop.affinity_model.affinities(profile, clock, targets)[0]
+    targets, model = index_targets([offer.target.products or None for offer in out]), shop.affinity_model
+    chances = model.affinities(profile, clock, targets, model.facts_of(targets), np.ones(len(out), dtype=np.bool_))[0]
     offer = out[int(chances.argmax())]
     at = offer.valid_to if is_over else offer.valid_from
     said = f"{'it ended' if is_over else 'it starts'} {day(to_iso(at or clock))}"

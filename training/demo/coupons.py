@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instant import Instant
+from features.product_targets import index_targets
 from features.profiles import Profiles
 from training.demo.findings import CouponRanks
 from training.metrics import average_ranks
@@ -77,7 +78,8 @@ def rank_redeemed(model: Any, profiles: Profiles, coupons: LiveCoupons, clock: I
     households = list(dict.fromkeys(customer_id for customer_id, _ in redeemed))
     row = {customer_id: number for number, customer_id in enumerate(profiles.customer_ids)}
     members = profiles.take([row[customer_id] for customer_id in households])
-    affinity = model.affinities(members, clock, model.target_codes(coupons.products))
+    targets = index_targets(coupons.products)
+    affinity = model.affinities(members, clock, targets, model.facts_of(targets), np.ones(len(targets), dtype=np.bool_))
     ranks = {household: ranks_from_best(affinity[number]) for number, household in enumerate(households)}
     place = {offer_id: number for number, offer_id in enumerate(coupons.offer_ids)}
     by_buyers, by_redemptions = ranks_from_best(coupons.buyers), ranks_from_best(coupons.redemptions)

@@ -5,19 +5,20 @@ to the customer, in proportion to how often people try them. Together they make 
 (calibrated, because products of one basket are not independent).
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.compiled import compiled
-from features.id_table import IdTable
-from features.instant import MICROSECONDS_PER_DAY
-from training.models.candidates import Rhythm, rhythm_of
+from features.instant import Instant
+from features.product_targets import ProductTargets
+from training.models.candidates import Purchased, Rhythm, purchased_at, rhythm_at
 from training.models.product_knowledge import ProductKnowledge, own_gap_days
-from training.models.purchase_histories import HALF_LIFE_DAYS, Codes, Floats, Integers, PurchaseHistories
+from training.models.purchase_histories import Floats, Integers
+
+Flags = NDArray[np.bool_]
 
 OWN_TERMS = 9
 NEW_TERMS = 4
@@ -37,61 +38,54 @@ class AffinityWeights(NamedTuple):
     trial: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """Products of many targets, so that a customer's products find the targets that hold them.
+class TargetFacts(NamedTuple):
+    """What a model knows of targets.
 
-    ``position`` gives a product's row; row r is in the targets ``target[offsets[r]:offsets[r + 1]]``. ``trial`` (one a
-    row) and ``total_trial`` (one a target) are shares of first purchases.
+    Attributes
+    ----------
+    products
+        (rows, 3), a row as in :class:`features.product_targets.ProductTargets`: the usual days between purchases, the
+        repeat lift, the share of first purchases.
+    trial
+        (targets): the share of first purchases that falls to each.
+    coefficients
+        ``own``, ``new`` and ``calibration`` of :class:`AffinityWeights`, one after the other.
     """
 
-    position: Mapping[str, int]
-    offsets: Integers
-    target: Codes
+    products: Floats
     trial: Floats
-    total_trial: Floats
-    is_everything: NDArray[np.bool_]
+    coefficients: Floats
 
 
-def index_targets(targets: Sequence[Collection[str] | None], codes: Mapping[str, int], trial: Floats) -> Targets:
-    """The products of each target (None: everything); those that the model has never seen count for their buyers only.
-
-    ``codes`` and ``trial`` are the model's.
-    """
-    members: dict[str, list[int]] = {}
-    for number, products in enumerate(targets):
-        for product_id in dict.fromkeys(products or ()):
-            members.setdefault(product_id, []).append(number)
-    lengths = np.array([len(numbers) for numbers in members.values()], dtype=np.int64)
-    target = np.array([number for numbers in members.values() for number in numbers], dtype=np.int32)
-    row_trial = np.array([trial[codes.get(product_id, -1)] for product_id in members], dtype=np.float64)
-    return Targets(
-        IdTable({product_id: row for row, product_id in enumerate(members)}),
-        np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)]),
-        target,
-        row_trial,
-        np.bincount(target, np.repeat(row_trial, lengths), len(targets)).astype(np.float64),
-        np.array([products is None for products in targets], dtype=np.bool_),
+def facts_of_targets(
+    targets: ProductTargets, codes: Mapping[str, int], knowledge: ProductKnowledge, weights: AffinityWeights
+) -> TargetFacts:
+    """Products that the model has never seen count for their buyers only; ``codes`` is its vocabulary."""
+    code = np.array([codes.get(product_id, -1) for product_id in targets.row_of_product], dtype=np.int64)
+    trial = weights.trial[code]
+    trials = np.repeat(trial, np.diff(targets.offsets))
+    return TargetFacts(
+        np.stack([knowledge.gap_days[code], knowledge.repeat_lift[code], trial], axis=1),
+        np.bincount(targets.target, trials, len(targets)).astype(np.float64),
+        np.concatenate([weights.own, weights.new, weights.calibration]),
     )
 
 
 @compiled
 def own_terms(
-    j: int, order_at: Integers, rhythm: Rhythm, histories: PurchaseHistories, knowledge: ProductKnowledge, into: Floats
+    purchased: Purchased, order_at: Integers, rhythm: Rhythm, product_gap_days: float, repeat_lift: float, into: Floats
 ) -> None:
-    """Writes the OWN_TERMS of entry ``j``; ``order_at`` are the orders of the customer whose entry it is."""
-    code, lines, decayed = histories.code[j], histories.lines[j], histories.decayed[j]
-    days = max(0.0, (histories.as_of - histories.last_at[j]) / MICROSECONDS_PER_DAY)
-    gap = own_gap_days(lines, decayed * np.exp2(days / HALF_LIFE_DAYS))
-    seen = np.searchsorted(order_at, histories.last_at[j], side="right")
+    """Writes the OWN_TERMS of a product; ``order_at`` are the orders of the customer who bought it."""
+    gap = own_gap_days(purchased.lines, purchased.decayed_at_last)
+    seen = np.searchsorted(order_at, purchased.last_at, side="right")
     into[0] = 1.0
-    into[1] = np.log(LEAST_SHARE + decayed / max(rhythm.decayed_orders, 1e-9))
-    into[2] = np.log(LEAST_SHARE + lines / max(rhythm.orders, 1))
+    into[1] = np.log(LEAST_SHARE + purchased.decayed / max(rhythm.decayed_orders, 1e-9))
+    into[2] = np.log(LEAST_SHARE + purchased.lines / max(rhythm.orders, 1))
     into[3] = np.log(1.0 + rhythm.orders - seen)
-    into[4] = np.log(1.0 + days / max(knowledge.gap_days[code], 1.0))
+    into[4] = np.log(1.0 + purchased.days / max(product_gap_days, 1.0))
     into[5] = 0.0 if np.isnan(gap) else 1.0
-    into[6] = 0.0 if np.isnan(gap) else np.log(1.0 + days / max(gap, 1.0))
-    into[7] = knowledge.repeat_lift[code]
+    into[6] = 0.0 if np.isnan(gap) else np.log(1.0 + purchased.days / max(gap, 1.0))
+    into[7] = repeat_lift
     into[8] = np.log(max(rhythm.lines_per_order, 1.0))
 
 
@@ -105,38 +99,68 @@ def new_terms(rhythm: Rhythm, own_products: int, into: Floats) -> None:
 
 
 @compiled
-def add_rates(
-    i: int,
-    histories: PurchaseHistories,
-    knowledge: ProductKnowledge,
-    weights: AffinityWeights,
-    row: Codes,
+def fill_chances(
+    as_of: Instant,
+    order_offsets: Integers,
+    order_at: Integers,
+    order_lines: Integers,
+    product_offsets: Integers,
+    row: Integers,
+    lines: Integers,
+    last_at: Integers,
+    decayed_at_last: Floats,
     offsets: Integers,
-    target: Codes,
+    target: Integers,
+    products: Floats,
     trial: Floats,
-    rates: Floats,
+    coefficients: Floats,
+    is_asked: Flags,
+    into: Floats,
 ) -> None:
-    """Writes what each target is expected to hold of customer ``i``'s next order.
+    """Writes (customers, targets); 0 for targets that are not asked for.
 
-    ``row`` is the row in the targets of each entry of ``histories``, -1 where none holds it; ``rates`` comes with each
-    target's share of first purchases.
+    The arguments are columns of profiles with the row in the targets of each product (-1: in none), then of
+    ``ProductTargets`` and ``TargetFacts``.
     """
-    rhythm = rhythm_of(i, histories)
-    order_at = histories.order_at[histories.order_offsets[i] : histories.order_offsets[i + 1]]
-    first, last = histories.product_offsets[i], histories.product_offsets[i + 1]
+    own, new = coefficients[:OWN_TERMS], coefficients[OWN_TERMS : OWN_TERMS + NEW_TERMS]
+    level, slope = coefficients[OWN_TERMS + NEW_TERMS], coefficients[OWN_TERMS + NEW_TERMS + 1]
     terms = np.empty(max(OWN_TERMS, NEW_TERMS))
-    new_terms(rhythm, last - first, terms)
-    new = np.exp(_dot(terms, weights.new))
-    rates *= new
-    for j in range(first, last):
-        r = row[j]
-        if r < 0:
-            continue
-        own_terms(j, order_at, rhythm, histories, knowledge, terms)
-        # -log(1 - p) of a logistic p: rates add where the chances of not buying multiply.
-        rate = np.log1p(np.exp(_dot(terms, weights.own))) - new * trial[r]
-        for at in range(offsets[r], offsets[r + 1]):
-            rates[target[at]] += rate
+    for i in range(into.shape[0]):
+        orders = order_at[order_offsets[i] : order_offsets[i + 1]]
+        rhythm = rhythm_at(as_of, orders, order_lines[order_offsets[i] : order_offsets[i + 1]])
+        first, last = product_offsets[i], product_offsets[i + 1]
+        new_terms(rhythm, last - first, terms)
+        first_purchases = np.exp(_dot(terms, new))
+        for t in range(trial.size):
+            into[i, t] = trial[t] * first_purchases
+        for j in range(first, last):
+            r = row[j]
+            if r < 0 or not _is_any(is_asked, target, offsets[r], offsets[r + 1]):
+                continue
+            purchased = purchased_at(as_of, lines[j], last_at[j], decayed_at_last[j])
+            own_terms(purchased, orders, rhythm, products[r, 0], products[r, 1], terms)
+            # -log(1 - p) of a logistic p: rates add where the chances of not buying multiply.
+            rate = np.log1p(np.exp(_dot(terms, own))) - first_purchases * products[r, 2]
+            for at in range(offsets[r], offsets[r + 1]):
+                into[i, target[at]] += rate
+        for t in range(trial.size):
+            into[i, t] = _chance(into[i, t], level, slope) if is_asked[t] else 0.0
+
+
+@compiled
+def _is_any(flags: Flags, places: Integers, first: int, last: int) -> bool:
+    for at in range(first, last):
+        if flags[places[at]]:
+            return True
+    return False
+
+
+@compiled
+def _chance(rate: float, level: float, slope: float) -> float:
+    """The chance that at least one is bought, at such a rate; 0 at none."""
+    if rate <= 0.0:
+        return 0.0
+    return float(1.0 - 1.0 / (1.0 + np.exp(level + slope * np.log(rate))))
 
 
 @compiled
@@ -145,11 +169,3 @@ def _dot(terms: Floats, weights: Floats) -> float:
     for t in range(weights.shape[0]):
         total += terms[t] * weights[t]
     return total
-
-
-def chances(rates: Floats, calibration: Floats) -> Floats:
-    """The chance that at least one is bought, at such a rate; 0 at none."""
-    with np.errstate(divide="ignore", over="ignore"):
-        odds = np.exp(calibration[0]) * np.maximum(rates, 0.0) ** calibration[1]
-        result: Floats = 1.0 - 1.0 / (1.0 + odds)
-    return result

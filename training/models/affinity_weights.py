@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from features.compiled import compiled
 from features.profiles import ranges
 from training.models.affinity import NEW_TERMS, OWN_TERMS, AffinityWeights, new_terms, own_terms
-from training.models.candidates import rhythm_of
+from training.models.candidates import purchased_at, rhythm_of
 from training.models.collaborative_filtering import Tastes
 from training.models.product_knowledge import ProductKnowledge
 from training.models.purchase_histories import (
@@ -85,9 +85,13 @@ def _own_terms(
 ) -> Floats:
     terms = np.empty((entries.shape[0], OWN_TERMS))
     for at in range(entries.shape[0]):
-        i = customers[at]
+        i, j = customers[at], entries[at]
+        lines, last_at, decayed = histories.lines[j], histories.last_at[j], histories.decayed_at_last[j]
+        purchased = purchased_at(histories.as_of, lines, last_at, decayed)
         order_at = histories.order_at[histories.order_offsets[i] : histories.order_offsets[i + 1]]
-        own_terms(entries[at], order_at, rhythm_of(i, histories), histories, knowledge, terms[at])
+        code = histories.code[j]
+        gap_days, repeat_lift = knowledge.gap_days[code], knowledge.repeat_lift[code]
+        own_terms(purchased, order_at, rhythm_of(i, histories), gap_days, repeat_lift, terms[at])
     return terms
 
 

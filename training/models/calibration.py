@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from features.compiled import compiled
+
 Floats = NDArray[np.float64]
 
 PRIOR_WEIGHT = 50.0
@@ -20,16 +22,26 @@ class Platt(NamedTuple):
     intercept: float = 0.0
 
     def probability(self, score: Floats) -> Floats:
-        return sigmoid(self.slope * score + self.intercept)
+        return _probability(score, self.slope, self.intercept)
 
 
 def sigmoid(score: Floats) -> Floats:
-    """
+    """Of each in one dimension.
+
     >>> sigmoid(np.array([0.0, -1000.0])).tolist()
     [0.5, 0.0]
     """
-    small = np.exp(-np.abs(score))
-    return np.where(score >= 0, 1 / (1 + small), small / (1 + small))
+    return _probability(score, 1.0, 0.0)
+
+
+@compiled
+def _probability(score: Floats, slope: float, intercept: float) -> Floats:
+    chance = np.empty(score.size)
+    for i in range(score.size):
+        odds = slope * score[i] + intercept
+        small = np.exp(-abs(odds))
+        chance[i] = (1.0 if odds >= 0.0 else small) / (1.0 + small)
+    return chance
 
 
 def fit_platt(score: Floats, outcome: Floats) -> Platt:

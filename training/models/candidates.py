@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.compiled import compiled
-from features.instant import MICROSECONDS_PER_DAY
+from features.instant import MICROSECONDS_PER_DAY, Instant
 from training.models.collaborative_filtering import Tastes, taste_of
 from training.models.product_knowledge import ProductKnowledge, own_gap_days
 from training.models.purchase_histories import HALF_LIFE_DAYS, Codes, Floats, Integers, PurchaseHistories
@@ -54,19 +54,43 @@ class Rhythm(NamedTuple):
     days_since_order: float
 
 
+class Purchased(NamedTuple):
+    """How often and when a customer bought a product; the decayed count at the last purchase, and now."""
+
+    lines: float
+    last_at: Instant
+    days: float
+    """Since the last purchase."""
+    decayed_at_last: float
+    decayed: float
+
+
+@compiled
+def purchased_at(as_of: Instant, lines: float, last_at: Instant, decayed_at_last: float) -> Purchased:
+    # An event may be ahead of the clock, by as much as clocks may differ.
+    days = max(0.0, (as_of - last_at) / MICROSECONDS_PER_DAY)
+    return Purchased(lines, last_at, days, decayed_at_last, decayed_at_last * np.exp2(-days / HALF_LIFE_DAYS))
+
+
 @compiled
 def rhythm_of(i: int, histories: PurchaseHistories) -> Rhythm:
     first, last = histories.order_offsets[i], histories.order_offsets[i + 1]
-    if first == last:
+    return rhythm_at(histories.as_of, histories.order_at[first:last], histories.order_lines[first:last])
+
+
+@compiled
+def rhythm_at(as_of: Instant, order_at: Integers, order_lines: Floats | Integers) -> Rhythm:
+    count = order_at.shape[0]
+    if count == 0:
         return Rhythm(0, 0.0, np.nan, np.nan, np.nan)
     orders, lines = 0.0, 0.0
-    for j in range(first, last):
-        weight = np.exp2(-(histories.as_of - histories.order_at[j]) / MICROSECONDS_PER_DAY / HALF_LIFE_DAYS)
+    for j in range(count):
+        weight = np.exp2(-(as_of - order_at[j]) / MICROSECONDS_PER_DAY / HALF_LIFE_DAYS)
         orders += weight
-        lines += weight * histories.order_lines[j]
-    tenure_days = (histories.as_of - histories.order_at[first]) / MICROSECONDS_PER_DAY
-    since_days = (histories.as_of - histories.order_at[last - 1]) / MICROSECONDS_PER_DAY
-    return Rhythm(last - first, orders, (last - first) / max(tenure_days, 1.0), lines / orders, since_days)
+        lines += weight * order_lines[j]
+    tenure_days = (as_of - order_at[0]) / MICROSECONDS_PER_DAY
+    since_days = (as_of - order_at[count - 1]) / MICROSECONDS_PER_DAY
+    return Rhythm(count, orders, count / max(tenure_days, 1.0), lines / orders, since_days)
 
 
 @compiled
@@ -197,9 +221,8 @@ def _fill_own(histories: PurchaseHistories, i: int, entry: Integers, rows: Float
     for rank in range(entry.shape[0]):
         j, row = entry[rank], rows[rank]
         lines, decayed = max(histories.lines[j], 1.0), histories.decayed[j]
-        # An event may be ahead of the clock, by as much as clocks may differ.
         days = max(0.0, (histories.as_of - histories.last_at[j]) / MICROSECONDS_PER_DAY)
-        decayed_at_last = decayed * np.exp2(days / HALF_LIFE_DAYS)
+        decayed_at_last = histories.decayed_at_last[j]
         seen = np.searchsorted(histories.order_at[first:last], histories.last_at[j], side="right")
         row[0] = decayed / max(rhythm.decayed_orders, 1e-9)
         row[1] = lines / max(rhythm.orders, 1)

@@ -1,7 +1,7 @@
 """The products most likely in a customer's next order, repeats included; the chance that it holds an offer's target."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,15 +10,16 @@ import numpy as np
 
 from features.id_table import IdTable
 from features.instant import Instant
+from features.product_targets import ProductTargets
 from features.profiles import Profiles
 from training.evaluation import Evaluation
-from training.models.affinity import AffinityWeights, Targets, add_rates, chances, index_targets
+from training.models.affinity import AffinityWeights, Flags, TargetFacts, facts_of_targets, fill_chances
 from training.models.calibration import Platt
 from training.models.candidates import candidates_of
 from training.models.collaborative_filtering import Tastes
 from training.models.manifest import read_manifest, write_manifest
 from training.models.product_knowledge import ProductKnowledge
-from training.models.purchase_histories import Floats, Integers, PurchaseHistories, histories_of, lookup
+from training.models.purchase_histories import Floats, Integers, PurchaseHistories, histories_of
 from training.models.trees import FlatTrees
 from training.search_space import Range
 
@@ -97,7 +98,7 @@ class FavouriteProductModel:
         return [self.vocabulary[code] for code in codes.tolist()], (1.0 - np.exp(-expected)).tolist()
 
     def _rank(
-        self, customers: Integers, histories: PurchaseHistories, bought: list[str], limit: int
+        self, customers: Integers, histories: PurchaseHistories, bought: Sequence[str], limit: int
     ) -> list[RankedProducts]:
         found = candidates_of(customers, histories, self.knowledge, self.tastes)
         raw = self.trees.predict_raw(found.rows)
@@ -113,35 +114,26 @@ class FavouriteProductModel:
             ranked.append((ids, scores[best].tolist()))
         return ranked
 
-    def target_codes(self, targets: Sequence[Collection[str] | None]) -> Targets:
-        """Targets made ready for :meth:`affinity`: product ids of each, ``None`` for everything."""
-        return index_targets(targets, self.codes, self.weights.trial)
+    def facts_of(self, targets: ProductTargets) -> TargetFacts:
+        """The targets made ready for :meth:`affinities`."""
+        return facts_of_targets(targets, self.codes, self.knowledge, self.weights)
 
-    def affinity(self, profiles: Profiles, as_of: Instant, targets: Targets) -> Floats:
-        """The chance that the one customer's next order holds a product of each target; 1 where that is everything."""
-        result: Floats = self.affinities(profiles, as_of, targets)[0]
-        return result
+    def affinities(
+        self, profiles: Profiles, as_of: Instant, targets: ProductTargets, facts: TargetFacts, is_asked: Flags
+    ) -> Floats:
+        """(customers, targets): the chance that the next order holds something of the target.
 
-    def affinities(self, profiles: Profiles, as_of: Instant, targets: Targets) -> Floats:
-        """The same of many customers: (customers, targets)."""
-        histories = histories_of(profiles, as_of, self.codes)
-        rows = lookup(profiles.products.vocabulary, targets.position)
-        row = rows[histories.product] if rows.size else histories.product
-        rates = np.tile(targets.total_trial, (len(profiles), 1))
-        for i in range(len(profiles)):
-            add_rates(
-                i,
-                histories,
-                self.knowledge,
-                self.weights,
-                row,
-                targets.offsets,
-                targets.target,
-                targets.trial,
-                rates[i],
-            )
-        result = chances(rates, self.weights.calibration)
-        result[:, targets.is_everything] = 1.0
+        1 where that is everything, 0 where it is not asked for.
+        """
+        orders, products = profiles.orders, profiles.products
+        result = np.empty((len(profiles), len(targets)))
+        fill_chances(
+            as_of, orders.offsets, orders.first_at, orders.lines,
+            products.offsets, products.numbers_in(targets.row_of_product), products.lines, products.last_at,
+            products.decayed, targets.offsets, targets.target, facts.products, facts.trial, facts.coefficients,
+            is_asked, result,
+        )  # fmt: skip
+        result[:, targets.is_everything & is_asked] = 1.0
         return result
 
     def save(self, folder: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from features.compiled import compiled
 from features.vector import FEATURES
 from training.errors import NotEnoughData
 from training.evaluation import Evaluation
@@ -149,9 +150,16 @@ class LifetimeValueModel:
 
 def decayed_spend(features: Floats, horizon_days: int) -> Floats:
     """The steady spend that the decayed one stands for, over the horizon: a half-life H gathers H / ln 2 days of it."""
-    known: Floats = np.nan_to_num(features[:, _SPEND])
-    steady: Floats = known * np.log(2) / DECAY_DAYS * horizon_days
-    return steady
+    return _steady(features, np.log(2) / DECAY_DAYS * horizon_days)
+
+
+@compiled
+def _steady(features: Floats, scale: float) -> Floats:
+    spend = np.empty(len(features))
+    for row in range(len(features)):
+        known = features[row, _SPEND]
+        spend[row] = 0.0 if np.isnan(known) else known * scale
+    return spend
 
 
 def start_of(features: Floats, horizon_days: int) -> Floats:

@@ -94,8 +94,7 @@ def learn_products(
 
 
 def _gap_days(histories: PurchaseHistories, row: Integers, products: int) -> Floats:
-    elapsed_days = (histories.as_of - histories.last_at) / MICROSECONDS_PER_DAY
-    gaps = _gaps(histories.lines, histories.decayed * np.exp2(elapsed_days / HALF_LIFE_DAYS))
+    gaps = _gaps(histories.lines, histories.decayed_at_last)
     came_back = ~np.isnan(gaps) & (row < products)
     logarithms = np.log(np.maximum(gaps[came_back], 1.0))
     everyone = logarithms.mean() if logarithms.size else np.log(HALF_LIFE_DAYS)

@@ -27,7 +27,8 @@ class PurchaseHistories(NamedTuple):
     """What n customers bought before ``as_of``, as compressed sparse rows.
 
     ``code`` is the product's row in the model's vocabulary, -1 outside it; ``product`` is its row in the profiles' own.
-    ``decayed`` is the count of lines with a half-life of 90 days at ``as_of``; ``amount`` is in currency units.
+    ``decayed`` is the count of lines with a half-life of 90 days at ``as_of``, ``decayed_at_last`` is it at the last
+    purchase; ``amount`` is in currency units.
     """
 
     as_of: Instant
@@ -38,6 +39,7 @@ class PurchaseHistories(NamedTuple):
     amount: Floats
     last_at: Integers
     decayed: Floats
+    decayed_at_last: Floats
     order_offsets: Integers
     order_at: Integers
     order_lines: Floats
@@ -68,6 +70,7 @@ def histories_of(profiles: Profiles, as_of: Instant, codes: Mapping[str, int]) -
         products.amount / MONEY_SCALE,
         products.last_at,
         products.decayed * np.exp2((products.last_at - as_of) / (HALF_LIFE_DAYS * MICROSECONDS_PER_DAY)),
+        products.decayed,
         orders.offsets,
         orders.first_at,
         orders.lines.astype(np.float64),

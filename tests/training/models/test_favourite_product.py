@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from features.history import Snapshot
+from features.product_targets import index_targets
 from features.profiles import Profiles, empty
 from training.errors import NotEnoughData, TrainingError
 from training.models.collaborative_filtering import Tastes, cholesky_solve, learn_tastes, taste_of
@@ -81,11 +83,8 @@ def test_a_loaded_model_answers_like_the_saved_one(
     loaded = FavouriteProductModel.load(tmp_path)
 
     assert loaded.rank(future.profiles, future.as_of, 10) == model.rank(future.profiles, future.as_of, 10)
-    targets = model.target_codes([{"milk"}, None])
-    assert (
-        loaded.affinity(future.profiles.take([3]), future.as_of, targets)
-        == model.affinity(future.profiles.take([3]), future.as_of, targets)
-    ).all()
+    profile = future.profiles.take([3])
+    assert (affinity(loaded, profile, future, {"milk"}, None) == affinity(model, profile, future, {"milk"}, None)).all()
 
 
 def test_a_folder_of_another_format_is_refused(model: FavouriteProductModel, tmp_path: Path) -> None:
@@ -124,12 +123,27 @@ def test_knowledge_of_a_cutoff_is_no_younger_than_the_cutoff(past: list[Snapshot
 # --- affinity
 
 
+def affinity(model: FavouriteProductModel, profiles: Profiles, future: Snapshot, *products: Any) -> Any:
+    targets = index_targets(products)
+    asked = np.ones(len(targets), dtype=np.bool_)
+    return model.affinities(profiles, future.as_of, targets, model.facts_of(targets), asked)
+
+
+def test_only_the_targets_asked_for_are_computed(model: FavouriteProductModel, future: Snapshot) -> None:
+    profile, targets = future.profiles.take([0]), index_targets([{"tea"}, {"milk", "tea"}, None])
+
+    every = affinity(model, profile, future, {"tea"}, {"milk", "tea"}, None)[0]
+    some = model.affinities(profile, future.as_of, targets, model.facts_of(targets), np.array([False, True, False]))[0]
+
+    assert some.tolist() == [0.0, every[1], 0.0]
+
+
 def test_affinity_is_higher_for_the_habit_and_certain_for_everything(
     model: FavouriteProductModel, future: Snapshot
 ) -> None:
-    targets = model.target_codes([{"tea"}, {"milk"}, {"tea", "milk"}, None, {"unheard of"}])
+    targets = [{"tea"}, {"milk"}, {"tea", "milk"}, None, {"unheard of"}]
 
-    tea, milk, either, everything, unheard = model.affinity(future.profiles.take([0]), future.as_of, targets)
+    tea, milk, either, everything, unheard = affinity(model, future.profiles.take([0]), future, *targets)[0]
 
     assert tea > 0.5 > milk
     assert either >= tea
@@ -140,14 +154,14 @@ def test_affinity_is_calibrated(model: FavouriteProductModel, future: Snapshot) 
     targets = [{"milk"}, {"tea"}, {f"p{number}" for number in range(10)}]
     ordered = [i for i, basket in enumerate(future.next_basket) if basket]
 
-    chances = model.affinities(future.profiles.take(ordered), future.as_of, model.target_codes(targets))
+    chances = affinity(model, future.profiles.take(ordered), future, *targets)
 
     bought = np.array([[bool(target.intersection(future.next_basket[i])) for target in targets] for i in ordered])
     assert chances.mean(axis=0) == pytest.approx(bought.mean(axis=0), abs=0.1)
 
 
 def test_a_nobody_has_the_chance_of_first_purchases(model: FavouriteProductModel, future: Snapshot) -> None:
-    chances = model.affinity(empty(["nobody"]), future.as_of, model.target_codes([{"milk"}, set()]))
+    chances = affinity(model, empty(["nobody"]), future, {"milk"}, set())[0]
 
     assert 0 < chances[0] < 1
     assert chances[1] == 0
@@ -161,7 +175,7 @@ def test_an_order_ahead_of_the_clock_spoils_no_number(
     [(_, scores)] = model.rank(ahead, future.as_of, 10)
 
     assert np.isfinite(scores).all()
-    assert 0 < model.affinity(ahead, future.as_of, model.target_codes([{"tea"}]))[0] < 1
+    assert 0 < affinity(model, ahead, future, {"tea"})[0, 0] < 1
 
 
 # --- collaborative filtering
