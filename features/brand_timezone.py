@@ -4,7 +4,7 @@ That takes a while for many customers, so the profiles are made before the store
 customer changed meanwhile are made once more, and settings and profiles become true in one transaction.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -19,7 +19,7 @@ from features.brand import BrandSettings, apply_brand, read_brand
 from features.catalogue import read_customers
 from features.event_log import refold
 from features.instant import Instant
-from features.lake import DuckDB, open_duckdb
+from features.lake import DuckDB, columns_sql, insert_rows, open_duckdb
 from features.profile_store import read_profiles, write_profiles
 from features.store import Store
 
@@ -89,7 +89,7 @@ def _folding(store: Store) -> Iterator["_InBulk | _OneByOne"]:
         yield _OneByOne(store.lake)
         return
     with TemporaryDirectory() as scratch, open_duckdb(Path(scratch)) as duck:
-        duck.execute(f"CREATE TABLE prepared ({', '.join(f'{name} {kind}' for name, kind in _PREPARED.items())})")
+        duck.execute(f"CREATE TABLE prepared ({columns_sql(_PREPARED)})")
         yield _InBulk(duck, store.lake)
 
 
@@ -116,7 +116,8 @@ class _InBulk:
         customer_ids = _without_own_timezone(connection, brand)
         for people, rows in folded(connection, self.duck, self.lake, brand, customer_ids, known):
             former = read_profiles(connection, brand, people)
-            self._keep([(brand, timezone, name, _digest(former[name]), body, last) for name, body, last in rows])
+            noted = [(brand, timezone, name, _digest(former[name]), body, last) for name, body, last in rows]
+            insert_rows(self.duck, "prepared", _PREPARED, noted)
 
     def finish(self, connection: Connection, brand: str, timezone: str) -> None:
         """Put in the store what was prepared, and fold anew those who changed since."""
@@ -129,14 +130,6 @@ class _InBulk:
             write_profiles(connection, brand, [(name, body, last) for name, _, body, last in good])
             left.difference_update(name for name, *_ in good)
         fold_anew(connection, self.duck, self.lake, brand, left)
-
-    def _keep(self, rows: Sequence[tuple[str, str, str, bytes, bytes, Instant]]) -> None:
-        import pyarrow
-
-        columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * len(_PREPARED)
-        self.duck.register("arriving", pyarrow.table(columns, names=list(_PREPARED)))
-        self.duck.execute("INSERT INTO prepared SELECT * FROM arriving")
-        self.duck.unregister("arriving")
 
     def _prepared(self, brand: str, timezone: str) -> Iterator[list[tuple[str, bytes, bytes, Instant]]]:
         cursor = self.duck.cursor()

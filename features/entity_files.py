@@ -18,7 +18,7 @@ from features.entity_border import offer_rows, parse_customer, parse_offer, pars
 from features.errors import FieldError
 from features.ingest_report import IngestReport, Progress
 from features.instant import Instant
-from features.lake import DuckDB, open_duckdb, workbench
+from features.lake import DuckDB, columns_sql, insert_rows, open_duckdb, workbench
 from features.quarantine import write_quarantine
 from features.source_files import Column, Reading, Source, UnreadableFileError, look_at
 from features.source_rows import read
@@ -28,6 +28,7 @@ Row = Mapping[str, object]
 Entity = Product | Customer | Offer
 _YAML = (".yaml", ".yml")
 _CHUNK = 5_000
+_PARSED = {"position": "BIGINT", "brand": "VARCHAR", "body": "VARCHAR"}
 _TEXTS = frozenset(("name", "brand", "category", "department", "maker", "kind", "language", "tier"))
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9][0-9 \u00a0\u202f]*,[0-9]+")
 
@@ -38,13 +39,14 @@ class EntityKind:
 
     key: str
     table: Table
+    type: type[Entity]
     parse: Callable[..., Entity]
 
 
 KINDS = {
-    "products": EntityKind("product_id", schema.products, parse_product),
-    "customers": EntityKind("customer_id", schema.customers, parse_customer),
-    "offers": EntityKind("offer_id", schema.offers, parse_offer),
+    "products": EntityKind("product_id", schema.products, Product, parse_product),
+    "customers": EntityKind("customer_id", schema.customers, Customer, parse_customer),
+    "offers": EntityKind("offer_id", schema.offers, Offer, parse_offer),
 }
 
 
@@ -114,13 +116,9 @@ class _Intake:
 
     def run(self) -> IngestReport:
         self.duck.execute("CREATE OR REPLACE TABLE refused (position BIGINT, field VARCHAR, reason VARCHAR)")
-        accepted = duplicates = 0
+        self._parse()
         with self.store.writing() as connection:
-            for positions, entities in self._chunks():
-                for brand in dict.fromkeys(entity.brand for entity in entities):
-                    mine = [(p, e) for p, e in zip(positions, entities, strict=True) if e.brand == brand]
-                    new, old = self._keep(connection, brand, [e for _, e in mine], [p for p, _ in mine])
-                    accepted, duplicates = accepted + new, duplicates + old
+            accepted, duplicates = self._keep_all(connection)
             if self.dry_run:
                 connection.rollback()
         counts = "SELECT (SELECT count(*) FROM refused) + (SELECT count(*) FROM malformed)"
@@ -128,17 +126,34 @@ class _Intake:
         path = None if self.dry_run else write_quarantine(self.duck, self.source, self.store.quarantine, self.now)
         return IngestReport(accepted, duplicates, rejected, path, (self.source,))
 
-    def _chunks(self) -> Iterator[tuple[list[int], list[Entity]]]:
-        """Parsed rows with their positions; the others are refused on the way."""
+    def _parse(self) -> None:
+        """Put the good rows into ``parsed``, so that the store's writer need not wait for it; refuse the others."""
+        self.duck.execute(f"CREATE OR REPLACE TABLE parsed ({columns_sql(_PARSED)})")
         for rows in _rows(self.duck, self.source, self.reading):
-            positions, entities = [], []
+            good = []
             for position, row in rows:
                 try:
-                    entities.append(self.kind.parse(row, timezone=self.reading.timezone, brand=self.brand))
-                    positions.append(position)
+                    entity = self.kind.parse(row, timezone=self.reading.timezone, brand=self.brand)
+                    good.append((position, entity.brand, msgspec.json.encode(entity).decode()))
                 except FieldError as error:
                     self._refuse(position, error)
-            yield positions, entities
+            insert_rows(self.duck, "parsed", _PARSED, good)
+
+    def _keep_all(self, connection: Connection) -> tuple[int, int]:
+        accepted = duplicates = 0
+        for (brand,) in self.duck.execute("SELECT DISTINCT brand FROM parsed ORDER BY brand").fetchall():
+            for positions, entities in self._parsed(brand):
+                new, old = self._keep(connection, brand, entities, positions)
+                accepted, duplicates = accepted + new, duplicates + old
+        return accepted, duplicates
+
+    def _parsed(self, brand: str) -> Iterator[tuple[list[int], list[Entity]]]:
+        """The entities of a brand with their positions, in the order of the file, some thousands at a time."""
+        cursor = self.duck.cursor()
+        cursor.execute("SELECT position, body FROM parsed WHERE brand = ? ORDER BY position", [brand])
+        decode = msgspec.json.Decoder(self.kind.type).decode
+        while rows := cursor.fetchmany(_CHUNK):
+            yield [position for position, _ in rows], [decode(body) for _, body in rows]
 
     def _refuse(self, position: int, error: FieldError) -> None:
         self.duck.execute("INSERT INTO refused VALUES (?, ?, ?)", [position, error.field, error.reason])

@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ _LOCK = ".lock"
 _SCRATCH = ".scratch-"
 _REWRITTEN = ".rewritten.parquet"
 _HOUR_SECONDS = 3_600
+_ARROW_TYPES = {"VARCHAR": "string", "BIGINT": "int64", "DOUBLE": "double", "BOOLEAN": "bool", "BLOB": "binary"}
 _OBJECTS = ("identifiers", "properties")
 
 
@@ -56,6 +57,23 @@ def open_duckdb(scratch: Path) -> DuckDB:
     # DuckDB would draw its own progress on standard output, where only answers belong.
     connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
     return connection
+
+
+def columns_sql(columns: Mapping[str, str]) -> str:
+    """Columns with their SQL types, as ``CREATE TABLE`` has them."""
+    return ", ".join(f"{name} {type_}" for name, type_ in columns.items())
+
+
+def insert_rows(duck: DuckDB, table: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+    """Put rows into a table of these columns, given with their SQL types."""
+    import pyarrow
+
+    values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+    types = [_ARROW_TYPES[type_] for type_ in columns.values()]
+    arrays = [pyarrow.array(column, type_) for column, type_ in zip(values, types, strict=True)]
+    duck.register("arriving", pyarrow.table(arrays, names=list(columns)))
+    duck.execute(f"INSERT INTO {table} SELECT * FROM arriving")
+    duck.unregister("arriving")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from features.event_fields import LAKE_COLUMNS
 from features.event_json import event_of
 from features.instant import Instant
-from features.lake import DuckDB, files_sql, read_segments, row_of_event
+from features.lake import DuckDB, columns_sql, files_sql, insert_rows, read_segments, row_of_event
 from features.schema import events
 
 _COLUMNS = ", ".join(LAKE_COLUMNS)
@@ -27,9 +27,9 @@ def make_log(
     name: str = "log",
 ) -> None:
     """Make a temporary view of the brand's events, of all or of some customers, before an instant or all."""
-    duck.execute(f"CREATE OR REPLACE TEMP TABLE {name}_recent ({_typed_columns()})")
+    duck.execute(f"CREATE OR REPLACE TEMP TABLE {name}_recent ({columns_sql(LAKE_COLUMNS)})")
     for rows in _recent_events(connection, brand, before, customer_ids):
-        _append(duck, f"{name}_recent", rows)
+        insert_rows(duck, f"{name}_recent", LAKE_COLUMNS, rows)
     found = read_segments(connection, brand)
     parts = [f"SELECT {_COLUMNS} FROM {name}_recent"]
     if found:
@@ -40,10 +40,6 @@ def make_log(
         conditions.append(f"customer_id IN (SELECT id FROM {name}_customers)")
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     duck.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM ({' UNION ALL '.join(parts)}) {where}")
-
-
-def _typed_columns() -> str:
-    return ", ".join(f"{column} {type_}" for column, type_ in LAKE_COLUMNS.items())
 
 
 def _recent_events(
@@ -61,14 +57,3 @@ def _recent_events(
         some = customer_ids[start : start + 400]
         found = connection.execute(query.where(events.c.customer_id.in_(some))).scalars()
         yield [row_of_event(event_of(body)) for body in found]
-
-
-def _append(duck: DuckDB, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    import pyarrow as pa
-
-    types = {"VARCHAR": pa.string(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(), "BOOLEAN": pa.bool_()}
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(LAKE_COLUMNS)
-    arrays = [pa.array(column, types[type_]) for column, type_ in zip(columns, LAKE_COLUMNS.values(), strict=True)]
-    duck.register("arriving", pa.table(arrays, names=list(LAKE_COLUMNS)))
-    duck.execute(f"INSERT INTO {table} SELECT * FROM arriving")
-    duck.unregister("arriving")
