@@ -4,7 +4,7 @@ A reservation only ever moves forward, reserved → confirmed → released → a
 offer that was accepted was accepted, whatever else is told of it later.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -72,11 +72,14 @@ class DecisionOutcomes:
             ours.update(self._connection.execute(query).scalars())
         return [event for event in found if event.decision_id in ours]
 
-    def take(self, events: Sequence[Event]) -> None:
-        """Move the reservations that the events speak of."""
+    def take(self, events: Sequence[Event], root: Callable[[str], str]) -> None:
+        """Move the reservations that the events speak of; nobody moves those of another customer.
+
+        ``root`` says who a customer is now.
+        """
         for event in events:
             if event.decision_id is not None and event.type in _STATE_AFTER:
-                self._move(event)
+                self._move(event, root)
 
     def _logged(self, brand: str, decision_id: str) -> dict[str, float]:
         """By offer; nothing where the brand has no such decision."""
@@ -88,13 +91,15 @@ class DecisionOutcomes:
             self._propensities[key] = known
         return self._propensities[key]
 
-    def _move(self, event: Event) -> None:
+    def _move(self, event: Event, root: Callable[[str], str]) -> None:
         of_offer = and_(reservations.c.decision_id == event.decision_id, reservations.c.offer_id == event.offer_id)
         row = self._connection.execute(
             select(reservations).where(of_offer, reservations.c.brand == event.brand)
         ).first()
         state = _STATE_AFTER[event.type]
         if row is None or _ORDER.index(row.state) >= _ORDER.index(state):
+            return
+        if root(row.customer_id) != root(event.customer_id):
             return
         charged = self._charge(event, row.cost) if state == "accepted" else 0
         self._connection.execute(update(reservations).where(of_offer).values(state=state, charged=charged))

@@ -138,7 +138,7 @@ class _Appending:
             self._erase(event)
         else:
             self.profiles.take(event)
-            self.outcomes.take([event])
+            self.outcomes.take([event], self.profiles.root)
 
     def _compare(self, event: Event, before: Event) -> None:
         if event == before:

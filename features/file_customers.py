@@ -58,7 +58,7 @@ class FileCustomers:
         for profiles in added:
             again.update(merge_in(connection, self.brand, profiles))
         fold_anew(connection, self.duck, self.lake, self.brand, {links.root(person) for person in again})
-        DecisionOutcomes(connection).take(self.outcomes)
+        DecisionOutcomes(connection).take(self.outcomes, links.root)
         for event in self.erased:
             erase(connection, self.lake, self.brand, event.customer_id, event.occurred_at, now)
             stays = CustomerLinks(connection, self.brand).root(event.customer_id)

@@ -57,6 +57,10 @@ class KeptProfiles:
         self._links.look_up(item for event in found for item in (event.identifiers or {}).items())
         self._read({self._links.root(event.customer_id) for event in found})
 
+    def root(self, customer_id: str) -> str:
+        """Who the customer is now."""
+        return self._links.root(customer_id)
+
     def take_identity(self, event: Event) -> None:
         """Learn from an event who its customer is, and put the profiles of one person together.
 

@@ -354,11 +354,15 @@ def test_a_files_outcomes_move_reservations(sqlite_store: Store, tmp_path: Path)
         connection.execute(insert(schema.decisions).values(**keys, **times, body=body))
         connection.execute(insert(schema.reservations).values(**keys, **times, state="reserved", cost=1, charged=0))
     header = "event_id,type,occurred_at,customer_id,offer_id,decision_id,propensity"
-    lines = ["1,offer_presented,2024-01-05,anna,cake,d,0.5", "2,offer_accepted,2024-01-05,anna,cake,d,0.4"]
+    lines = [
+        "1,offer_presented,2024-01-05,anna,cake,d,0.5",
+        "2,offer_accepted,2024-01-05,anna,cake,d,0.4",
+        "3,offer_accepted,2024-01-05,boris,cake,d,",
+    ]
 
     report = ingest(sqlite_store, write(tmp_path, [header, *lines]))
 
-    assert counts(report) == (1, 0, 1)
+    assert counts(report) == (2, 0, 1)
     with sqlite_store.reading() as connection:
         assert connection.execute(select(schema.reservations.c.state)).scalar() == "confirmed"
 

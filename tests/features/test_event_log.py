@@ -279,6 +279,23 @@ def test_an_acceptance_counts_whatever_else_is_told_before_or_after(decided: Sto
     assert usage(decided) == ("accepted", 1, 0, 30_000)
 
 
+def test_nobody_moves_the_offers_of_another_customer(decided: Store) -> None:
+    result = take(decided, offer_event("1", "accepted", customer_id="boris"), offer_event("2", "expired"))
+
+    assert result.accepted == 2
+    assert usage(decided) == ("released", 0, 0, 0)
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_whoever_the_customer_became_moves_their_offers(decided: Store, batches: int) -> None:
+    merge = event("1", "customer_merged", customer_id="boris", merged_customer_id="anna")
+    events = [merge, offer_event("2", "presented"), offer_event("3", "accepted", customer_id="boris")]
+    for batch in (events[:1], events[1:]) if batches == 2 else (events,):
+        take(decided, *batch)
+
+    assert usage(decided)[0] == "accepted"
+
+
 def test_a_propensity_other_than_the_logged_one_is_refused(decided: Store) -> None:
     result = take(
         decided, offer_event("1", "presented", propensity=0.3), offer_event("2", "presented", propensity=0.25)
