@@ -43,7 +43,13 @@ DAYS = 50
 CUSTOMERS = 150
 
 
-def shopping(seed: int = 1) -> list[Event]:
+@pytest.fixture(scope="session")
+def shopping() -> Callable[[int], list[Event]]:
+    """Events of a small shop, by seed."""
+    return _shopping
+
+
+def _shopping(seed: int) -> list[Event]:
     """Weekly shoppers with favourites and an hour of their own; a third of them stop coming one day."""
     generator = np.random.default_rng(seed)
     events: list[Event] = []
@@ -68,7 +74,7 @@ def shop_workspace(tmp_path_factory: pytest.TempPathFactory, empty_mlflow_databa
     workspace = tmp_path_factory.mktemp("shop") / "workspace"
     store = open_store(workspace)
     with store.writing() as connection:
-        append(connection, shopping(), START + DAYS * MICROSECONDS_PER_DAY, lake=store.lake)
+        append(connection, _shopping(1), START + DAYS * MICROSECONDS_PER_DAY, lake=store.lake)
     store.close()
     shutil.copy(empty_mlflow_database, workspace / "mlflow.db")
     return workspace

@@ -1,18 +1,16 @@
-"""Probabilities that mean what they say (Platt 1999), shrunk towards leaving the scores as they are."""
+"""Probabilities that mean what they say (Platt 1999), shrunk towards what is believed of the scores as they come."""
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from features.compiled import compiled
-
-Floats = NDArray[np.float64]
+from training.models.logistic import Floats, fit_logistic, sigmoid
 
 PRIOR_WEIGHT = 50.0
 """How many customers' worth of belief there is in the scores as they come."""
-_STEPS = 50
-_TOLERANCE = 1e-10
+BLEND_WEIGHT = 10.0
+"""The same where two scores are blended: belief that each deserves half."""
+_LEAST_SLOPE = 1e-3
 
 
 class Platt(NamedTuple):
@@ -22,39 +20,36 @@ class Platt(NamedTuple):
     intercept: float = 0.0
 
     def probability(self, score: Floats) -> Floats:
-        return _probability(score, self.slope, self.intercept)
+        return sigmoid(self.slope * score + self.intercept)
 
 
-def sigmoid(score: Floats) -> Floats:
-    """Of each in one dimension.
+class Blend(NamedTuple):
+    """The calibrated log-odds are ``simple`` × one score + ``trees`` × the other + ``intercept``.
 
-    >>> sigmoid(np.array([0.0, -1000.0])).tolist()
-    [0.5, 0.0]
+    Neither weight is below zero.
     """
-    return _probability(score, 1.0, 0.0)
 
+    simple: float
+    trees: float
+    intercept: float
 
-@compiled
-def _probability(score: Floats, slope: float, intercept: float) -> Floats:
-    chance = np.empty(score.size)
-    for i in range(score.size):
-        odds = slope * score[i] + intercept
-        small = np.exp(-abs(odds))
-        chance[i] = (1.0 if odds >= 0.0 else small) / (1.0 + small)
-    return chance
+    def probability(self, simple: Floats, trees: Floats) -> Floats:
+        return sigmoid(self.simple * simple + self.trees * trees + self.intercept)
 
 
 def fit_platt(score: Floats, outcome: Floats) -> Platt:
-    """Slope and intercept of greatest posterior probability, by Newton's method."""
-    slope, intercept = 1.0, 0.0
-    for _ in range(_STEPS):
-        chance = sigmoid(slope * score + intercept)
-        error, spread = chance - outcome, chance * (1 - chance)
-        gradient = np.array([error @ score + PRIOR_WEIGHT * (slope - 1), error.sum() + PRIOR_WEIGHT * intercept])
-        cross = float(spread @ score)
-        hessian = np.array([[spread @ score**2 + PRIOR_WEIGHT, cross], [cross, spread.sum() + PRIOR_WEIGHT]])
-        step = np.linalg.solve(hessian, gradient)
-        slope, intercept = slope - float(step[0]), intercept - float(step[1])
-        if float(np.abs(step).max()) < _TOLERANCE:
-            break
-    return Platt(max(slope, 1e-3), intercept)
+    """Slope and intercept of greatest posterior probability."""
+    columns = np.column_stack([score, np.ones_like(score)])
+    slope, intercept = fit_logistic(columns, outcome, np.array([1.0, 0.0]), np.full(2, PRIOR_WEIGHT)).tolist()
+    return Platt(max(slope, _LEAST_SLOPE), intercept)
+
+
+def fit_blend(simple: Floats, trees: Floats, outcome: Floats) -> Blend:
+    """The weights of greatest posterior probability; a score that only a negative weight would help gets none."""
+    columns = np.column_stack([simple, trees, np.ones_like(simple)])
+    weights = fit_logistic(columns, outcome, np.array([0.5, 0.5, 0.0]), np.full(3, BLEND_WEIGHT))
+    if weights[0] < 0 or weights[1] < 0:
+        better = int(weights[1] > weights[0])
+        slope, intercept = fit_platt(columns[:, better], outcome)
+        weights = np.array([slope * (better == 0), slope * (better == 1), intercept])
+    return Blend(*weights.tolist())

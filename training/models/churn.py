@@ -18,7 +18,7 @@ from training.metrics import (
     log_loss,
     paired_bootstrap,
 )
-from training.models.calibration import Platt, fit_platt
+from training.models.calibration import Blend, Platt, fit_blend
 from training.models.gradient_boosting import (
     Rows,
     boost,
@@ -29,6 +29,7 @@ from training.models.gradient_boosting import (
     with_blanked,
 )
 from training.models.manifest import read_manifest, write_manifest
+from training.models.recency_frequency import RecencyFrequency
 from training.models.trees import FlatTrees
 from training.search_space import Range
 
@@ -41,6 +42,8 @@ TREES = "churn"
 HIGH_RISK, MEDIUM_RISK = 0.6, 0.3
 FEWEST_OF_EACH = 5
 """Customers who came back, and who did not: of those to learn from, and again of those to calibrate on."""
+MOST_LEAVES = 10
+"""A leaf holds at least one row in so many: few rows make few and broad leaves."""
 BOOTSTRAP_SEED = 0
 NEVER_DAYS = 1e6
 """Days since the last purchase of who never bought."""
@@ -64,15 +67,19 @@ def risk_band(probability: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ChurnModel:
-    """Gradient-boosted trees on the feature vector, calibrated on the newest cutoff."""
+    """Gradient-boosted trees on the feature vector, blended with a score of recency and frequency.
+
+    The newest cutoff says how much each deserves: with little history mostly the simple score, with much the trees.
+    """
 
     name: ClassVar[str] = "churn"
 
+    simple: RecencyFrequency
     trees: FlatTrees
-    calibration: Platt
+    blend: Blend
     horizon_days: int
     importance: dict[str, float]
-    """Share of gain by feature."""
+    """Share of the trees' gain by feature."""
 
     @classmethod
     def fit(cls, snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int) -> "ChurnModel":
@@ -89,21 +96,37 @@ class ChurnModel:
         _check(newest, "to calibrate on")
         earlier, latest = _rows(teaching), _rows(newest)
         purposes = (PURCHASES, BROWSING, MESSAGES)
-        early, rounds = boost("binary", with_blanked(earlier, purposes, FEATURES, seed), latest, parameters, seed)
-        calibration = fit_platt(early.predict_raw(latest.features), latest.target)
-        everything = with_blanked(_rows(snapshots), purposes, FEATURES, seed)
-        trees, gains = boost_rounds("binary", everything, parameters, rounds, seed)
-        return cls(trees, calibration, newest[-1].horizon_days, shares_by_name(gains, FEATURES))
+        taught = with_blanked(earlier, purposes, FEATURES, seed)
+        early, rounds = boost("binary", taught, latest, parameters, seed, most_leaves=MOST_LEAVES)
+        simple = RecencyFrequency.fit(earlier.features, earlier.target)
+        scores = (simple.predict_raw(latest.features), early.predict_raw(latest.features))
+        everything = _rows(snapshots)
+        trees, gains = boost_rounds(
+            "binary",
+            with_blanked(everything, purposes, FEATURES, seed),
+            parameters,
+            rounds,
+            seed,
+            most_leaves=MOST_LEAVES,
+        )
+        return cls(
+            RecencyFrequency.fit(everything.features, everything.target),
+            trees,
+            fit_blend(*scores, latest.target),
+            newest[-1].horizon_days,
+            shares_by_name(gains, FEATURES),
+        )
 
     def predict(self, features: Floats) -> Floats:
         """The chance of no purchase in the horizon, for each row of feature vectors."""
-        return self.calibration.probability(self.trees.predict_raw(features))
+        return self.blend.probability(self.simple.predict_raw(features), self.trees.predict_raw(features))
 
     def save(self, folder: Path) -> None:
         self.trees.save(folder, TREES)
         words = {
             "horizon_days": self.horizon_days,
-            "calibration": self.calibration._asdict(),
+            "simple": self.simple.words(),
+            "blend": self.blend._asdict(),
             "importance": self.importance,
         }
         write_manifest(folder, self.name, words)
@@ -111,8 +134,11 @@ class ChurnModel:
     @classmethod
     def load(cls, folder: Path) -> "ChurnModel":
         words = read_manifest(folder, cls.name)
-        trees = FlatTrees.load(folder, TREES)
-        return cls(trees, Platt(**words["calibration"]), words["horizon_days"], words["importance"])
+        if "calibration" in words:  # a version of before the blend
+            simple, blend = RecencyFrequency.silent(), Blend(0.0, *Platt(**words["calibration"]))
+        else:
+            simple, blend = RecencyFrequency.of(words["simple"]), Blend(**words["blend"])
+        return cls(simple, FlatTrees.load(folder, TREES), blend, words["horizon_days"], words["importance"])
 
 
 def churned(snapshot: "Snapshot") -> Floats:

@@ -21,6 +21,8 @@ Parameters = Mapping[str, float | int]
 
 MOST_ROUNDS = 800
 PATIENCE_ROUNDS = 40
+MOST_LEAVES = 20
+"""A leaf holds at least one row in so many, where that is fewer than ``min_data_in_leaf``."""
 BLANKED_SHARE = 0.1
 """Copies of rows with one purpose blanked, as a share of the rows: what an opted-out customer looks like."""
 
@@ -85,11 +87,19 @@ def with_blanked(rows: Rows, purposes: Sequence[str], columns: Sequence[str], se
     return stack(parts)
 
 
-def boost(objective: str, teaching: Rows, newest: Rows, parameters: Parameters, seed: int) -> tuple[FlatTrees, int]:
+def boost(
+    objective: str,
+    teaching: Rows,
+    newest: Rows,
+    parameters: Parameters,
+    seed: int,
+    *,
+    most_leaves: int = MOST_LEAVES,
+) -> tuple[FlatTrees, int]:
     """The trees fitted on ``teaching`` up to the round that was best on ``newest``, and that round."""
     import lightgbm
 
-    settings = _settings(objective, parameters, len(teaching.target), seed)
+    settings = _settings(objective, parameters, len(teaching.target), seed, most_leaves)
     taught = lightgbm.Dataset(teaching.features, teaching.target, init_score=teaching.start)
     judged = lightgbm.Dataset(newest.features, newest.target, reference=taught, init_score=newest.start)
     stop = lightgbm.early_stopping(PATIENCE_ROUNDS, verbose=False)
@@ -98,12 +108,12 @@ def boost(objective: str, teaching: Rows, newest: Rows, parameters: Parameters, 
 
 
 def boost_rounds(
-    objective: str, rows: Rows, parameters: Parameters, rounds: int, seed: int
+    objective: str, rows: Rows, parameters: Parameters, rounds: int, seed: int, *, most_leaves: int = MOST_LEAVES
 ) -> tuple[FlatTrees, dict[str, float]]:
     """The trees of a known number of rounds, and the share of gain of each column (by its number, as text)."""
     import lightgbm
 
-    settings = _settings(objective, parameters, len(rows.target), seed)
+    settings = _settings(objective, parameters, len(rows.target), seed, most_leaves)
     taught = lightgbm.Dataset(rows.features, rows.target, init_score=rows.start)
     booster = lightgbm.train(settings, taught, rounds)
     gains = np.asarray(booster.feature_importance("gain"), dtype=np.float64)
@@ -111,9 +121,9 @@ def boost_rounds(
     return flatten(booster), {str(column): float(share) for column, share in enumerate(shares)}
 
 
-def _settings(objective: str, parameters: Parameters, rows: int, seed: int) -> dict[str, Any]:
+def _settings(objective: str, parameters: Parameters, rows: int, seed: int, most_leaves: int) -> dict[str, Any]:
     chosen = DEFAULTS | dict(parameters)
-    fewest = min(int(chosen["min_data_in_leaf"]), max(rows // 20, 1))
+    fewest = min(int(chosen["min_data_in_leaf"]), max(rows // most_leaves, 1))
     return {**_FIXED, **chosen, "min_data_in_leaf": fewest, "objective": objective, "seed": seed}
 
 
