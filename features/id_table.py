@@ -20,11 +20,11 @@ _encode_ids = msgspec.msgpack.Encoder().encode
 
 
 class Ids(Sequence[str]):
-    """Ids and their hashes; the ids stay packed until one of them is asked for."""
+    """Ids and their hashes; the ids stay packed, in one piece or several, until one of them is asked for."""
 
     __slots__ = ("_packed", "_texts", "hashes", "last_lookup")
 
-    def __init__(self, packed: bytes, hashes: Integers, texts: list[str] | None = None) -> None:
+    def __init__(self, packed: tuple[bytes, ...], hashes: Integers, texts: list[str] | None = None) -> None:
         self._packed = packed
         self._texts = texts
         self.hashes = hashes
@@ -33,18 +33,25 @@ class Ids(Sequence[str]):
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "Ids":
-        return texts if isinstance(texts, Ids) else cls(_encode_ids(texts), hashes_of(texts), list(texts))
+        return texts if isinstance(texts, Ids) else cls((_encode_ids(texts),), hashes_of(texts), list(texts))
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Ids]") -> "Ids":
+        """One after the other, though an id may be in several."""
+        return cls(
+            tuple(packed for part in parts for packed in part._packed), np.concatenate([part.hashes for part in parts])
+        )
 
     @property
     def texts(self) -> list[str]:
         if self._texts is None:
-            self._texts = _decode_ids(self._packed)
+            self._texts = [text for packed in self._packed for text in _decode_ids(packed)]
         return self._texts
 
     @property
     def packed(self) -> bytes:
         """As MessagePack."""
-        return self._packed
+        return self._packed[0] if len(self._packed) == 1 else _encode_ids(self.texts)
 
     def __len__(self) -> int:
         return len(self.hashes)

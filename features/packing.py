@@ -160,7 +160,7 @@ def _unpack_products(columns: tuple[bytes, bytes, bytes, bytes]) -> Products:
         amount,
         last_at,
         np.frombuffer(decayed, dtype=np.float64),
-        Ids(ids, hashes),
+        Ids((ids,), hashes),
     )
 
 

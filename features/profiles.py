@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from features.id_table import IdTable
+from features.id_table import Ids, IdTable
 from features.instant import Instant
 from features.profile import State
 from features.statistics import DECAYED_OF_CUSTOMER, OF_CUSTOMER, identities
@@ -87,7 +87,7 @@ class Channels:
     sent: Integers
     responses: Integers
     purchase_lines: Integers
-    vocabulary: list[str]
+    vocabulary: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Contacts:
     at: Integers
     is_own_decision: NDArray[np.bool_]
     count: Integers
-    vocabulary: list[str]
+    vocabulary: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ def offsets_of(lengths: Integers) -> Integers:
 
 
 def concatenate(parts: Sequence[Profiles]) -> Profiles:
-    """All the profiles, with common vocabularies."""
+    """All the profiles, with common vocabularies, in which one id may have several codes."""
     if len(parts) == 1:
         return parts[0]
     if not parts:
@@ -214,13 +214,27 @@ def _concatenate(tables: list[Ragged]) -> Ragged:
     columns["offsets"] = offsets_of(np.concatenate([np.diff(table.offsets) for table in tables]))
     if isinstance(first, Orders | Remnants | Hours):
         return type(first)(**columns)
+    vocabulary, codes = _joined_vocabularies(
+        [(table.vocabulary, table.code) for table in tables if not isinstance(table, Orders | Remnants | Hours)]
+    )
+    return type(first)(**columns, code=codes, vocabulary=vocabulary)
+
+
+def _joined_vocabularies(
+    parts: Sequence[tuple[Sequence[str], NDArray[np.int32]]],
+) -> tuple[Sequence[str], NDArray[np.int32]]:
+    """Of ids that are packed still an id may be there more than once: to find that out they would have to be read."""
+    packed = [vocabulary for vocabulary, _ in parts if isinstance(vocabulary, Ids)]
+    if len(packed) == len(parts):
+        starts = offsets_of(np.array([len(vocabulary) for vocabulary in packed], dtype=np.int64))[:-1]
+        codes = [code + start for (_, code), start in zip(parts, starts.astype(np.int32), strict=True)]
+        return Ids.joined(packed), np.concatenate(codes)
     numbers: dict[str, int] = {}
     codes = [
-        np.array([numbers.setdefault(word, len(numbers)) for word in table.vocabulary], dtype=np.int32)[table.code]
-        for table in tables
-        if not isinstance(table, Orders | Remnants | Hours)
+        np.array([numbers.setdefault(word, len(numbers)) for word in vocabulary], dtype=np.int32)[code]
+        for vocabulary, code in parts
     ]
-    return type(first)(**columns, code=np.concatenate(codes), vocabulary=list(numbers))
+    return list(numbers), np.concatenate(codes)
 
 
 def empty(customer_ids: Sequence[str] = ()) -> Profiles:

@@ -15,10 +15,12 @@ from features.events import Event
 from features.instant import Instant
 from features.settings import Settings
 from features.store import Store, open_store
-from serving.customer_reader import CustomerReader
+from serving.customer_reader import MOST_AT_ONCE, CustomerReader
+from serving.deciding import Question, decide_together
 from serving.decision_log import Entry, Kept, record
 from serving.errors import ServiceError, UnavailableError
 from serving.front import Handler
+from serving.gathering import Gathering
 from serving.loading import Loader
 from serving.metrics import Metrics
 from serving.past import Past
@@ -54,6 +56,10 @@ class Application:
     append: Write[EventBatch, AppendResult]
     exposed: set[tuple[str, str]] = field(default_factory=set)
     """(brand, event id) of exposures known to be logged, so that they need not be looked up for every decision."""
+    deciding: Gathering[Question, Kept | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "deciding", Gathering(partial(decide_together, self), MOST_AT_ONCE))
 
     def close(self) -> None:
         self.loader.close()

@@ -1,5 +1,9 @@
 """What the store knows of one customer, read afresh for every request: what was just posted counts at once."""
 
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple
+
 import msgspec
 
 from features.entities import Customer
@@ -12,19 +16,35 @@ from features.store import Store
 from serving.decision import CustomerState, OfferUse
 from serving.reservations import RELEASED, RESERVED
 
+_Id = tuple[str, str]
+"""Brand and customer."""
 _decode_customer = msgspec.json.Decoder(Customer).decode
 _decode_uses = msgspec.json.Decoder(list[tuple[str, int, str, int]]).decode
 _KNOWN = """
-SELECT (SELECT customer_id FROM merges WHERE brand = ? AND merged_customer_id = ?),
-    (SELECT body FROM profiles WHERE brand = ? AND customer_id = ?),
-    (SELECT body FROM customers WHERE brand = ? AND customer_id = ?),
-    (SELECT {uses} FROM reservations WHERE brand = ? AND customer_id = ? AND state <> ?)
+WITH asked (brand, customer_id) AS (VALUES {asked})
+SELECT asked.brand, asked.customer_id,
+    (SELECT m.customer_id FROM merges m WHERE m.brand = asked.brand AND m.merged_customer_id = asked.customer_id),
+    (SELECT p.body FROM profiles p WHERE p.brand = asked.brand AND p.customer_id = asked.customer_id),
+    (SELECT c.body FROM customers c WHERE c.brand = asked.brand AND c.customer_id = asked.customer_id),
+    (SELECT {uses} FROM reservations r
+        WHERE r.brand = asked.brand AND r.customer_id = asked.customer_id AND r.state <> '{released}')
+FROM asked
 """
 """All at once, as JSON where there are several: after a commit each further question costs as much as the first."""
-_KNOWN_SQLITE = _KNOWN.format(uses="json_group_array(json_array(offer_id, decided_at, state, expires_at))")
-_KNOWN_POSTGRESQL = _KNOWN.format(uses="json_agg(json_build_array(offer_id, decided_at, state, expires_at))::text")
+_USES_SQLITE = "json_group_array(json_array(r.offer_id, r.decided_at, r.state, r.expires_at))"
+_USES_POSTGRESQL = "json_agg(json_build_array(r.offer_id, r.decided_at, r.state, r.expires_at))::text"
+MOST_AT_ONCE = 16
+"""Customers of one question; each number of them is a statement of its own."""
 _LONGEST_CHAIN = 64
 """Of merges; a longer one is followed no further."""
+
+
+class Named(NamedTuple):
+    """A person as a caller names them: by id, or else by identifiers."""
+
+    brand: str
+    customer_id: str | None
+    identifiers: Mapping[str, str]
 
 
 class CustomerReader:
@@ -32,33 +52,46 @@ class CustomerReader:
 
     def __init__(self, store: Store) -> None:
         questions = Questions(store)
-        self._known = questions.rows(_KNOWN_SQLITE if store.is_sqlite else _KNOWN_POSTGRESQL)
+        uses = _USES_SQLITE if store.is_sqlite else _USES_POSTGRESQL
+        self._known = [
+            questions.rows(_KNOWN.format(asked=", ".join(["(?, ?)"] * count), uses=uses, released=RELEASED))
+            for count in range(1, MOST_AT_ONCE + 1)
+        ]
         self._merged_into = questions.value("SELECT customer_id FROM merges WHERE brand = ? AND merged_customer_id = ?")
         self._identified = questions.value(
             "SELECT customer_id FROM identifiers WHERE brand = ? AND kind = ? AND value = ?"
         )
         self._variants = questions.rows("SELECT experiment, variant FROM assignments WHERE brand = ? AND unit_id = ?")
 
-    def person(
-        self, brand: str, customer_id: str | None, identifiers: dict[str, str], now: Instant
-    ) -> tuple[str, CustomerState]:
-        """The id that stands for the person now, merges followed, and what is known under it, as last committed.
+    def person(self, named: Named, now: Instant) -> tuple[str, CustomerState]:
+        """:meth:`people` of one."""
+        return self.people([named], now)[0]
+
+    def people(self, named: Sequence[Named], now: Instant) -> list[tuple[str, CustomerState]]:
+        """The id that stands for each person now, merges followed, and what is known under it, as last committed.
 
         A profile that is not there is ``None``; so is everything of a person never heard of.
         """
-        named = customer_id or self._of_identifiers(brand, identifiers)
-        for _ in range(_LONGEST_CHAIN):
-            stays, packed, body, uses = self._known(*(brand, named) * 4, RELEASED)[0]
-            if stays is None:
-                break
-            named = stays
-        customer = None if body is None else _decode_customer(body)
-        return named, CustomerState(
-            profile=None if packed is None else unpack(named, packed),
-            customer=customer,
-            uses=[_use(now, *row) for row in _decode_uses(uses)] if uses else (),
-            timezone=(customer.timezone if customer else None) or "",
-        )
+        ids = [(one.brand, one.customer_id or self._of_identifiers(one)) for one in named]
+        known = self._read(list(dict.fromkeys(ids)), now)
+        return [known[one] for one in ids]
+
+    def _read(
+        self, ids: Sequence[_Id], now: Instant, *, is_resolved: bool = False
+    ) -> dict[_Id, tuple[str, CustomerState]]:
+        known: dict[_Id, tuple[str, CustomerState]] = {}
+        merged: dict[_Id, _Id] = {}
+        for start in range(0, len(ids), MOST_AT_ONCE):
+            some = ids[start : start + MOST_AT_ONCE]
+            for brand, customer_id, stays, *rows in self._known[len(some) - 1](*chain.from_iterable(some)):
+                if stays is None or is_resolved:
+                    known[brand, customer_id] = customer_id, _state(customer_id, now, *rows)
+                else:
+                    merged[brand, customer_id] = brand, self.resolve(brand, stays)
+        if merged:
+            those = self._read(list(dict.fromkeys(merged.values())), now, is_resolved=True)
+            known |= {one: those[stays] for one, stays in merged.items()}
+        return known
 
     def resolve(self, brand: str, customer_id: str) -> str:
         """The id that stands for the customer now, merges followed."""
@@ -73,12 +106,22 @@ class CustomerReader:
         """The variant by experiment that the customer was dealt before."""
         return dict(self._variants(brand, customer_id))
 
-    def _of_identifiers(self, brand: str, identifiers: dict[str, str]) -> str:
-        for kind in (kind for kind in IDENTIFIER_KINDS if kind in identifiers):
-            found = self._identified(brand, kind, identifiers[kind])
+    def _of_identifiers(self, named: Named) -> str:
+        for kind in (kind for kind in IDENTIFIER_KINDS if kind in named.identifiers):
+            found = self._identified(named.brand, kind, named.identifiers[kind])
             if found is not None:
                 return str(found)
-        return anonymous_id(identifiers)
+        return anonymous_id(dict(named.identifiers))
+
+
+def _state(customer_id: str, now: Instant, packed: bytes | None, body: str | None, uses: str | None) -> CustomerState:
+    customer = None if body is None else _decode_customer(body)
+    return CustomerState(
+        profile=None if packed is None else unpack(customer_id, packed),
+        customer=customer,
+        uses=[_use(now, *row) for row in _decode_uses(uses)] if uses else (),
+        timezone=(customer.timezone if customer else None) or "",
+    )
 
 
 def _use(now: Instant, offer_id: str, decided_at: Instant, state: str, expires_at: Instant) -> OfferUse:

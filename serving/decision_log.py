@@ -59,6 +59,9 @@ class Kept:
 
     answer: bytes
     decision: Decision | None
+    has_lost_offers: bool = False
+    """Whether offers that were decided on could not be reserved."""
+    exposures: Sequence[Exposure] = ()
 
 
 class LoggedDecision(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -227,7 +230,7 @@ def _reservations(entry: Entry) -> list[Reservation]:
 
 def _kept(entry: Entry, refused: Mapping[str, Refusal] | None) -> Kept:
     decision = without_refused(entry.decision, refused) if refused else entry.decision
-    return Kept(entry.answer(decision), decision)
+    return Kept(entry.answer(decision), decision, bool(refused), entry.exposures)
 
 
 def _row(entry: Entry, kept: Kept) -> dict[str, object]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from features.instant import Instant
 from features.product_targets import ProductTargets
-from features.profiles import Profiles
+from features.profiles import Profiles, concatenate
 from features.vector import vector
 from serving.decision import Floats, Predictions
 from serving.eligibility import is_valid_at
@@ -86,6 +86,27 @@ class Models:
 def predict(models: Models, profile: Profiles, decided_at: Instant, offers: OfferTable) -> Predictions:
     """What the models say of the one customer in ``profile``; a missing model leaves its output empty."""
     return predict_each(models, profile, moment_of(profile, decided_at), offers)[0]
+
+
+def predict_together(
+    models: Models, profiles: Sequence[Profiles | None], decided_at: Instant, offers: OfferTable
+) -> list[Predictions]:
+    """The same of several customers, to each what they would have been told alone; a profile may not be there."""
+    nothing = Predictions(horizon_days=horizon_days(models), model_versions=models.versions, fallbacks=models.missing)
+    found = [nothing] * len(profiles)
+    rows: list[int] = []
+    for row, profile in enumerate(profiles):
+        if profile is None:
+            continue
+        if profile.last_event_at[0] < decided_at:
+            rows.append(row)
+        else:
+            found[row] = predict(models, profile, decided_at, offers)
+    if rows:
+        alike = concatenate([profile for row in rows if (profile := profiles[row]) is not None])
+        for row, prediction in zip(rows, predict_each(models, alike, decided_at, offers), strict=True):
+            found[row] = prediction
+    return found
 
 
 def predict_each(

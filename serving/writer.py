@@ -55,8 +55,10 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
-    def submit(self, write: Write[Item, Result], item: Item) -> "asyncio.Future[Result]":
-        """The result of ``write`` for ``item``, once it is durable.
+    def submit(
+        self, write: Write[Item, Result], item: Item, future: "asyncio.Future[Any] | None" = None
+    ) -> "asyncio.Future[Result]":
+        """The result of ``write`` for ``item``, once it is durable; in a future of the caller's, if there is one.
 
         Raises
         ------
@@ -69,7 +71,7 @@ class Writer:
             raise OverloadedError(f"{self._most_waiting} writes are waiting")
         self._waiting += 1
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
+        future = loop.create_future() if future is None else future
         if not self._gathered:
             loop.call_soon(self._hand_over)  # after the requests that came in together with this one
         self._gathered.append(_Waiting(cast("Write[Any, Any]", write), item, future, loop))

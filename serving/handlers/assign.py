@@ -3,6 +3,7 @@
 import msgspec
 
 from serving.application import Application
+from serving.customer_reader import Named
 from serving.errors import NotFoundError
 from serving.experiment_facts import facts_of
 from serving.schemas import AssignAnswer, AssignRequest, decoded
@@ -16,7 +17,7 @@ async def assign(application: Application, body: bytes) -> bytes:
     state = application.loader.state(brand)
     if all(one.name != asked.experiment for one in state.experiments):
         raise NotFoundError(f"no experiment {asked.experiment!r} is running", field="experiment")
-    person, customer = application.reader.person(brand, asked.unit_id, {}, now)
+    person, customer = application.reader.person(Named(brand, asked.unit_id, {}), now)
     stored = application.reader.variants(brand, person)
     facts = facts_of(state.experiments, customer, None, now)
     dealt = {one.name: variant.name for one, variant in state.assign(person, stored, now, facts)}

@@ -15,7 +15,7 @@ from features.vector import FEATURES, vector
 from serving.application import Application
 from serving.decision import CustomerState
 from serving.errors import NotFoundError
-from serving.handlers.person import known_person
+from serving.handlers.person import named
 from serving.known import moment_of
 from serving.schemas import CustomerRequest, decoded, shown_instant
 
@@ -26,7 +26,7 @@ _DECODER = msgspec.json.Decoder(CustomerRequest)
 async def customer(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, body)
     brand, now = asked.brand or application.brand, application.clock()
-    person, known = known_person(application.reader, brand, asked.customer_id, asked.identifiers, now)
+    person, known = application.reader.person(named(brand, asked.customer_id, asked.identifiers), now)
     known = await application.past.present(brand, person, known, now)
     if known.profile is None and known.customer is None:
         raise NotFoundError("nothing is known of this customer", field="customer_id")

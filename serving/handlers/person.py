@@ -1,17 +1,12 @@
 """Whom a caller means."""
 
 from features.events import IDENTIFIER_KINDS
-from features.instant import Instant
-from serving.customer_reader import CustomerReader
-from serving.decision import CustomerState
+from serving.customer_reader import Named
 from serving.errors import BadRequestError
 
 
-def known_person(
-    reader: CustomerReader, brand: str, customer_id: str | None, identifiers: dict[str, str] | None, now: Instant
-) -> tuple[str, CustomerState]:
-    """The id that stands for the person now, and what is known; a person never heard of has an id too.
-
+def named(brand: str, customer_id: str | None, identifiers: dict[str, str] | None) -> Named:
+    """
     Raises
     ------
     BadRequestError
@@ -23,4 +18,4 @@ def known_person(
     if unknown:
         expected = f"one of {', '.join(IDENTIFIER_KINDS)}"
         raise BadRequestError(f"identifiers: got kind {min(unknown)!r}, expected {expected}", field="identifiers")
-    return reader.person(brand, customer_id, identifiers or {}, now)
+    return Named(brand, customer_id, identifiers or {})

@@ -27,8 +27,10 @@ def test_it_is_a_mapping_too() -> None:
 @given(known=IDS)
 def test_packed_ids_are_looked_up_and_read_alike(known: list[str]) -> None:
     ids, table = Ids.of(known), IdTable({one: number for number, one in enumerate(known)})
-    packed = Ids(ids.packed, ids.hashes)
+    packed = Ids((ids.packed,), ids.hashes)
 
     assert table.of(packed).tolist() == table.of(packed).tolist() == list(range(len(known)))
     assert IdTable({}).of(packed).tolist() == [-1] * len(known)
     assert list(packed) == known
+    assert list(Ids.joined([packed, packed])) == known + known
+    assert table.of(Ids.joined([packed, packed])).tolist() == [*range(len(known))] * 2
