@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from experiments.design import Experiment
 from experiments.exposure import SOURCE, Exposure
-from features import schema
+from features import assignments, schema
+from features.assignments import Assignment
 from features.brand import brands_sharing
 from features.errors import FieldError
 from features.events import Event
@@ -166,13 +167,10 @@ def expose(connection: Connection, exposures: Sequence[Exposure]) -> list[Event]
 
 def keep_assignments(connection: Connection, exposures: Sequence[Exposure]) -> None:
     """Remember who was dealt where; a unit that was dealt before keeps its variant."""
-    table = schema.assignments
-    for exposure in exposures:
-        key = {"brand": exposure.brand, "experiment": exposure.experiment, "unit_id": exposure.unit_id}
-        known = select(table.c.variant).filter_by(**key)
-        if connection.execute(known).scalar() is None:
-            row = {**key, "variant": exposure.variant, "assigned_at": exposure.exposed_at}
-            connection.execute(insert(table), row)
+    for brand in dict.fromkeys(exposure.brand for exposure in exposures):
+        mine = [exposure for exposure in exposures if exposure.brand == brand]
+        dealt = [Assignment(one.unit_id, one.experiment, one.variant, one.exposed_at) for one in mine]
+        assignments.keep_assignments(connection, brand, dealt)
 
 
 def _stored(row: Row[tuple[object, ...]]) -> StoredExperiment:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, tuple_, update
 
+from features.assignments import carry_over
 from features.errors import FieldError
 from features.events import Event, EventType
 from features.identity import Merge, is_anonymous
@@ -27,7 +28,7 @@ class CustomerLinks:
     """Reads what the store knows as it is needed; ``write`` puts there what was learnt since.
 
     A link of an identifier with a customer is known as of the event that says so. Who stays holds the offers of who
-    ends: the caps of one person are counted together.
+    ends: the caps of one person are counted together; and is treated in experiments as who ends was.
     """
 
     def __init__(self, connection: Connection, brand: str) -> None:
@@ -112,6 +113,7 @@ class CustomerLinks:
         if new_merges:
             self._connection.execute(upsert(self._connection, merges), new_merges)
             self._connection.execute(_MOVE_RESERVATIONS, self._moves())
+            carry_over(self._connection, self._brand, self.new_merges)
         if new_owners:
             self._connection.execute(upsert(self._connection, identifiers), new_owners)
         self._new_owners = {}

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, tuple_
 
 from features.accounting import in_accounting_currency
+from features.assignments import Assignment, assignment_of, take_exposures
 from features.brand import settle_currency
 from features.decision_outcomes import DecisionOutcomes
 from features.erasure import erase, erased_since, expected_after
@@ -105,6 +106,7 @@ class _Appending:
         self.erased: dict[str, Instant] = {}
         self.outcomes = DecisionOutcomes(connection)
         self.segments = read_segments(connection, brand)
+        self.exposed: list[Assignment] = []
         self.rows: list[dict[str, object]] = []
         self.currency = settle_currency(connection, brand, None, received_at)
 
@@ -139,6 +141,7 @@ class _Appending:
         else:
             self.profiles.take(event)
             self.outcomes.take([event], self.profiles.root)
+            self._note_exposure(event)
 
     def _compare(self, event: Event, before: Event) -> None:
         if event == before:
@@ -161,6 +164,10 @@ class _Appending:
         if event.type is not EventType.CUSTOMER_ERASED:
             raise FieldError("customer_id", event.customer_id, expected_after(erased_at), "erased")
         return True
+
+    def _note_exposure(self, event: Event) -> None:
+        if event.type is EventType.EXPOSURE:
+            self.exposed.append(assignment_of(event))
 
     def _row(self, event: Event) -> dict[str, object]:
         return {
@@ -186,6 +193,8 @@ class _Appending:
             self.connection.execute(insert(events), self.rows)
             self.rows = []
         self.profiles.write()
+        take_exposures(self.connection, self.brand, self.exposed, self.profiles.root)
+        self.exposed = []
 
     def _known(self, arrived: Sequence[Event]) -> dict[tuple[str, str], Event]:
         """What the log and the lake hold under the keys of these events."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from features.assignments import Assignment, take_exposures, variants_by_experiment
 from features.backfill import Whereabouts
 from features.bulk_profiles import aggregate_segment, fold_anew, merge_in, roots_of, whereabouts
 from features.customer_links import CustomerLinks
@@ -41,6 +42,7 @@ class FileCustomers:
     merged: Sequence[Event]
     erased: Sequence[Event]
     outcomes: Sequence[Event] = field(default_factory=list)
+    exposed: Sequence[Assignment] = field(default_factory=list)
 
     def aggregate(self, segment: Segment) -> list[Profiles]:
         return list(aggregate_segment(self.duck, self.lake, segment, self.known, self.roots))
@@ -59,6 +61,7 @@ class FileCustomers:
             again.update(merge_in(connection, self.brand, profiles))
         fold_anew(connection, self.duck, self.lake, self.brand, {links.root(person) for person in again})
         DecisionOutcomes(connection).take(self.outcomes, links.root)
+        take_exposures(connection, self.brand, self.exposed, links.root)
         for event in self.erased:
             erase(connection, self.lake, self.brand, event.customer_id, event.occurred_at, now)
             stays = CustomerLinks(connection, self.brand).root(event.customer_id)
@@ -97,6 +100,7 @@ def _customers(duck: DuckDB, connection: Connection, lake: Path, brand: str) -> 
         _events(duck, f"{mine} AND type = '{EventType.CUSTOMER_MERGED}'"),
         _events(duck, f"{mine} AND type = '{EventType.CUSTOMER_ERASED}'"),
         outcomes.known(_events(duck, f"{mine} AND decision_id IS NOT NULL AND type IN {OUTCOMES}")),
+        _exposed(duck, mine, list(variants_by_experiment(connection, brand))),
     )
 
 
@@ -143,6 +147,17 @@ def _claims(duck: DuckDB, mine: str, links: CustomerLinks) -> Iterator[Claim]:
                 "WHERE customer_id = ? AND identifiers = ?",
                 [error.reason, customer_id, text],
             )
+
+
+def _exposed(duck: DuckDB, mine: str, experiments: Sequence[str]) -> list[Assignment]:
+    """The first variant of each unit in these experiments."""
+    rows = duck.execute(
+        f"SELECT customer_id, experiment, arg_min(variant, (occurred_at, event_id)), min(occurred_at) FROM ({mine}) "
+        f"WHERE type = '{EventType.EXPOSURE}' AND experiment IN (SELECT unnest(?::VARCHAR[])) "
+        "GROUP BY customer_id, experiment ORDER BY min(occurred_at), customer_id, experiment",
+        [experiments],
+    ).fetchall()
+    return [Assignment(*row) for row in rows]
 
 
 def _learn(links: CustomerLinks, claims: Sequence[Claim], merged: Sequence[Event]) -> None:

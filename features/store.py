@@ -104,6 +104,13 @@ def upsert(connection: Connection, table: Table) -> Insert:
     return done
 
 
+def insert_new(connection: Connection, table: Table) -> Insert:
+    """The statement that puts rows into a table, but for those whose primary key is there already."""
+    insert: Callable[[Table], Any] = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    done: Insert = insert(table).on_conflict_do_nothing(index_elements=table.primary_key.columns)
+    return done
+
+
 def open_store(workspace: Path, database_url: str | None = None) -> Store:
     """The store of a workspace, made or brought to the present schema first if need be.
 
