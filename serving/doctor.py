@@ -113,7 +113,12 @@ def check_models(store: Store, brand: str, at: Instant) -> Iterator[Finding]:
 
     state, complaints = _loaded(store, brand)
     for complaint in complaints:
-        yield Finding("models", "problem", complaint, "lagniappe rollback MODEL, or train it again")
+        yield Finding(
+            "models",
+            "problem",
+            complaint,
+            "lagniappe rollback MODEL, train it again, or stop the experiment that names it",
+        )
     for name in state.models.missing:
         if not any(name in complaint for complaint in complaints):
             yield Finding("models", "warning", f"{name} was never trained", f"lagniappe train {name}")

@@ -84,6 +84,8 @@ class Loader:
         self._store = store
         self._clock = clock
         self._policy = policy or Policy()
+        self._report = report
+        self._reported: set[str] = set()
         self._shelf = ModelShelf(store.workspace, report)
         self._states: dict[str, BrandState] = {}
         self._seen: _Seen | None = None
@@ -163,7 +165,7 @@ class Loader:
         champions = _champions(connection, brands)
         experiments = tuple(experiment_store.active(connection, brand))
         of_variants = {
-            (experiment.name, variant.name): _of_variant(connection, brands, variant)
+            (experiment.name, variant.name): self._of_variant(connection, brands, experiment, variant)
             for experiment in experiments
             for variant in experiment.variants
             if variant.models
@@ -176,6 +178,24 @@ class Loader:
             experiments=experiments,
             variant_models={key: self._shelf.get_all(some) for key, some in of_variants.items()},
         )
+
+    def _of_variant(
+        self, connection: Connection, brands: Sequence[str], experiment: Experiment, variant: Variant
+    ) -> list[Deployment]:
+        """The versions that a variant names, by number or by alias; one that is not there is left to the champion."""
+        found: list[Deployment] = []
+        for model, name in variant.models.items():
+            if deployment := _named(connection, brands, model, name):
+                found.append(deployment)
+            else:
+                where = f"experiment {experiment.name!r}, variant {variant.name!r}"
+                self._report_once(f"{where}: there is no {model} version {name!r}, its champion answers instead")
+        return found
+
+    def _report_once(self, line: str) -> None:
+        if line not in self._reported:
+            self._reported.add(line)
+            self._report(line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +228,6 @@ def _champions(connection: Connection, brands: Sequence[str]) -> list[Deployment
         deployed = current(connection, brand)
         found |= {model: deployment for (model, alias), deployment in deployed.items() if alias == CHAMPION}
     return list(found.values())
-
-
-def _of_variant(connection: Connection, brands: Sequence[str], variant: Variant) -> list[Deployment]:
-    """The versions that a variant names, by number or by alias; one that is not there is left to the champion."""
-    found = (_named(connection, brands, model, name) for model, name in variant.models.items())
-    return [deployment for deployment in found if deployment is not None]
 
 
 def _named(connection: Connection, brands: Sequence[str], model: str, name: str) -> Deployment | None:

@@ -5,9 +5,11 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 import pytest
+from sqlalchemy import delete
 
 from experiments import experiment_store
 from experiments.design import Experiment, Variant
+from features import schema
 from features.catalogue import upsert_offers
 from features.entities import Offer
 from features.profiles import empty
@@ -15,8 +17,9 @@ from features.store import Store
 from features.vector import FEATURES, FINGERPRINT
 from serving.loading import Loader
 from serving.predictions import predict
-from training.models.calibration import Platt
+from training.models.calibration import Blend, Platt
 from training.models.churn import ChurnModel
+from training.models.recency_frequency import RecencyFrequency
 from training.models.trees import flatten
 from training.registry import CHALLENGER, CHAMPION, deploy
 from training.version_record import DataWindow, VersionRecord, write_record
@@ -32,7 +35,7 @@ def churn_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = np.random.default_rng(0).normal(size=(60, len(FEATURES)))
     booster = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1},
                              lightgbm.Dataset(rows, np.arange(60) % 2), 2)  # fmt: skip
-    ChurnModel(flatten(booster), Platt(), 30, {}).save(folder)
+    ChurnModel(RecencyFrequency.silent(), flatten(booster), Blend(0.0, *Platt()), 30, {}).save(folder)
     window = DataWindow(0, NOW, 30, (), 0, 0, 0, 0)
     write_record(VersionRecord("churn", "default", FINGERPRINT, window, {}, {}, {}), folder)
     return folder
@@ -114,6 +117,23 @@ def test_champion_and_variant_of_one_version_share_its_memory(sqlite_store: Stor
     (experiment,) = state.experiments
     models, _ = state.treated(((experiment, variants[1]),))
     assert models.churn is state.models.churn
+
+
+def test_a_version_that_a_variant_names_in_vain_is_said_once(sqlite_store: Store, deploy_churn: Deploy) -> None:
+    complaints: list[str] = []
+    deploy_churn("9", CHALLENGER)
+    deploy_churn("1")
+    with sqlite_store.writing() as connection:
+        variant = Variant(name="next", weight=1.0, models={"churn": "9"})
+        experiment_store.create(connection, "default", Experiment(name="e", variants=(variant,)), NOW)
+        experiment_store.start(connection, "default", "e", NOW)
+        connection.execute(delete(schema.deployments).where(schema.deployments.c.version == "9"))
+
+    loader = loaded(sqlite_store, complaints)
+    deploy_churn("2")
+    loader.refresh()
+
+    assert complaints == ["experiment 'e', variant 'next': there is no churn version '9', its champion answers instead"]
 
 
 def test_a_policy_of_a_variant_holds_for_its_units_alone(sqlite_store: Store) -> None:

@@ -342,3 +342,14 @@ def test_an_id_that_no_event_could_have_is_refused(client: Any, customer_id: str
     for path, body in [("/next_best_offer", {"customer_id": customer_id}), ("/score", {"customer_ids": [customer_id]})]:
         response = client.ask("POST", path, json=body)
         assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_request")
+
+
+def test_scores_of_a_merged_customer_are_those_of_who_stays(client: Any) -> None:
+    client.post("/events", events=[purchase("stays-1", "stays"), purchase("ends-1", "ends")])
+    client.post("/events", events=[{"event_id": "m", "type": "customer_merged", "customer_id": "stays",
+                                    "merged_customer_id": "ends", "occurred_at": "2017-11-19T10:00:00Z"}])  # fmt: skip
+
+    stays, ends = client.post("/score", customer_ids=["stays", "ends"])
+
+    assert ends == {**stays, "customer_id": "ends"}
+    assert stays["expected_next_purchase_at"] is not None
