@@ -10,15 +10,17 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from features.errors import FieldError
 from features.event_log import AppendResult, append
 from features.events import Event
+from features.fields import identifier
 from features.instant import Instant
 from features.settings import Settings
 from features.store import Store, open_store
 from serving.customer_reader import MOST_AT_ONCE, CustomerReader
 from serving.deciding import Question, decide_together
 from serving.decision_log import Entry, Kept, record
-from serving.errors import ServiceError, UnavailableError
+from serving.errors import BadRequestError, ServiceError, UnavailableError
 from serving.front import Handler
 from serving.gathering import Gathering
 from serving.loading import Loader
@@ -60,6 +62,19 @@ class Application:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "deciding", Gathering(partial(decide_together, self), MOST_AT_ONCE))
+
+    def brand_of(self, named: str | None) -> str:
+        """The brand of a request.
+
+        Raises
+        ------
+        BadRequestError
+            If no brand could have that name.
+        """
+        try:
+            return self.brand if named is None else identifier("brand", named)
+        except FieldError as error:
+            raise BadRequestError(str(error), field="brand") from None
 
     def close(self) -> None:
         self.loader.close()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, func, select
 
 from experiments import experiment_store
@@ -144,10 +145,19 @@ class Loader:
         states = {}
         for brand in seen.brands:
             former = self._states.get(brand) if is_catalogue_same else None
-            states[brand] = self._treatments(connection, brand, former or self._catalogue(connection, brand), named)
+            catalogue = former or self._usable_catalogue(connection, brand)
+            states[brand] = self._treatments(connection, brand, catalogue, named)
             warm(states[brand].models, states[brand].offers)
         self._shelf.keep_only(named)
         return states
+
+    def _usable_catalogue(self, connection: Connection, brand: str) -> BrandState:
+        """The brand's catalogue; where it is damaged, and that is said once, the one before: other brands go on."""
+        try:
+            return self._catalogue(connection, brand)
+        except (ArithmeticError, LookupError, TypeError, ValueError, msgspec.MsgspecError) as error:
+            self._report_once(f"the catalogue of brand {brand!r} cannot be used, the one before is: {error}")
+            return self.state(brand)
 
     def _catalogue(self, connection: Connection, brand: str) -> BrandState:
         brands = brands_sharing(connection, brand, "catalogue")

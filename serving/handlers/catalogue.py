@@ -41,21 +41,22 @@ class _Upload:
 
 async def products(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, renamed(body, "products"))
-    brand = asked.brand or application.brand
+    brand = application.brand_of(asked.brand)
     parsed = await asyncio.to_thread(parse_rows, asked.rows, partial(parse_product, brand=brand))
     return await _upserted(application, _all_by(upsert_products), "product_id", *parsed)
 
 
 async def customers(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, renamed(body, "customers"))
-    brand = asked.brand or application.brand
+    brand = application.brand_of(asked.brand)
     parsed = await asyncio.to_thread(parse_rows, asked.rows, partial(parse_customer, brand=brand))
     return await _upserted(application, _customers_into(application.store.lake), "customer_id", *parsed)
 
 
 async def offers(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, renamed(body, "offers"))
-    parsed = await asyncio.to_thread(_parsed_offers, application.store, asked.rows, asked.brand or application.brand)
+    brand = application.brand_of(asked.brand)
+    parsed = await asyncio.to_thread(_parsed_offers, application.store, asked.rows, brand)
     return await _upserted(application, _all_by(upsert_offers), "offer_id", *parsed)
 
 

@@ -26,7 +26,7 @@ async def score(application: Application, body: bytes) -> bytes:
 
 
 def _answer(application: Application, asked: ScoreRequest) -> bytes:
-    brand, now = asked.brand or application.brand, application.clock()
+    brand, now = application.brand_of(asked.brand), application.clock()
     scores = _scored(application, brand, asked.customer_ids, now)
     rows = [as_row(one, customer_id, now) for one, customer_id in zip(scores, asked.customer_ids, strict=True)]
     return msgspec.json.encode(rows)

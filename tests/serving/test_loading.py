@@ -5,7 +5,7 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from experiments import experiment_store
 from experiments.design import Experiment, Variant
@@ -155,3 +155,21 @@ def test_offers_are_followed(sqlite_store: Store) -> None:
     loader.refresh()
 
     assert [offer.offer_id for offer in loader.state("default").offers.offers] == ["a"]
+
+
+def test_a_damaged_catalogue_of_one_brand_is_said_once_and_stops_no_other(sqlite_store: Store) -> None:
+    complaints: list[str] = []
+    damaged = update(schema.offers).where(schema.offers.c.offer_id == "b").values(body="{")
+    with sqlite_store.writing() as connection:
+        upsert_offers(connection, [Offer(offer_id="a"), Offer(offer_id="b", brand="other")], NOW)
+    loader = loaded(sqlite_store, complaints)
+
+    for number in range(2):
+        with sqlite_store.writing() as connection:
+            upsert_offers(connection, [Offer(offer_id=f"c{number}")], NOW + number)
+            connection.execute(damaged)
+        loader.refresh()
+
+    assert [offer.offer_id for offer in loader.state("default").offers.offers] == ["a", "c0", "c1"]
+    assert [offer.offer_id for offer in loader.state("other").offers.offers] == ["b"]
+    assert len(complaints) == 1

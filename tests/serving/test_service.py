@@ -353,3 +353,21 @@ def test_scores_of_a_merged_customer_are_those_of_who_stays(client: Any) -> None
 
     assert ends == {**stays, "customer_id": "ends"}
     assert stays["expected_next_purchase_at"] is not None
+
+
+@pytest.mark.parametrize("path", ["/score", "/events", "/products", "/customers", "/offers"])
+@pytest.mark.parametrize("brand", [" ", "\u00a0", "x" * 257])
+def test_a_name_that_no_brand_could_have_is_refused(client: Any, path: str, brand: str) -> None:
+    body = {"brand": brand, "customer_ids": [], "events": [], "rows": []}
+
+    response = client.ask("POST", path, json=body)
+
+    assert (response.status_code, response.json()["error"]["field"]) == (400, "brand")
+
+
+def test_an_event_of_a_brand_of_blanks_is_refused_alone(client: Any) -> None:
+    blank = {**purchase("blank-1", "blank"), "brand": "\u00a0"}
+
+    taken = client.post("/events", events=[blank, purchase("blank-2", "blank")])
+
+    assert (taken["accepted"], [one["field"] for one in taken["rejected"]]) == (1, ["brand"])
