@@ -3,7 +3,8 @@
 import gc
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -116,8 +117,26 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
     )
 
 
+@contextmanager
+def naming_what_is_missing() -> Iterator[None]:
+    """Have the caller told what to install, where bulk history must be read and what reads it is not there.
+
+    Raises
+    ------
+    UnavailableError
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if not is_of_store(error):
+            raise
+        told = f"bulk history has to be read, which needs {error.name}: install lagniappe[train]"
+        raise UnavailableError(told) from error
+
+
 def _append(connection: Connection, batches: Sequence[EventBatch], *, lake: Path) -> list[AppendResult]:
-    return [append(connection, batch.events, batch.received_at, lake=lake) for batch in batches]
+    with naming_what_is_missing():
+        return [append(connection, batch.events, batch.received_at, lake=lake) for batch in batches]
 
 
 def handlers_of(application: Application, calls: dict[str, Call]) -> dict[str, Handler]:
@@ -126,7 +145,8 @@ def handlers_of(application: Application, calls: dict[str, Call]) -> dict[str, H
 
 async def _answer(application: Application, call: Call, body: bytes) -> bytes:
     try:
-        return await call(application, body)
+        with naming_what_is_missing():
+            return await call(application, body)
     except ServiceError:
         raise
     except Exception as error:

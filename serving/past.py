@@ -49,7 +49,7 @@ class Past:
 
     def warm(self, brand: str) -> None:
         """Have what reads the history loaded before it is first needed, if it is installed."""
-        with suppress(BadRequestError):
+        with suppress(ModuleNotFoundError):
             profiles_before(self._store, brand, ["nobody"], 0)
 
     async def present(self, brand: str, customer_id: str, customer: CustomerState, now: Instant) -> CustomerState:
@@ -57,7 +57,7 @@ class Past:
 
         Raises
         ------
-        BadRequestError
+        ModuleNotFoundError
             If bulk history has to be read and what reads it is not installed.
         """
         if customer.profile is None or not self.is_ahead(customer.profile, now):
@@ -69,7 +69,7 @@ class Past:
 
         Raises
         ------
-        BadRequestError
+        ModuleNotFoundError
             If bulk history has to be read and what reads it is not installed.
         """
         return profiles_before(self._store, brand, customer_ids, now, received_by=now)
@@ -86,7 +86,11 @@ class Past:
         uses = [use for use in customer.uses if use.decided_at < before]
         if profile is None or profile.last_event_at[0] < before:
             return replace(customer, uses=uses)
-        return replace(customer, profile=await self._profile(brand, customer_id, profile, before), uses=uses)
+        try:
+            return replace(customer, profile=await self._profile(brand, customer_id, profile, before), uses=uses)
+        except ModuleNotFoundError as error:
+            expected = "a time after the customer's last event, or lagniappe[train] installed to read bulk history"
+            raise BadRequestError(f"as_of: got an earlier time, expected {expected}", field="as_of") from error
 
     async def _profile(
         self, brand: str, customer_id: str, latest: Profiles, before: Instant, received_by: Instant | None = None
@@ -109,21 +113,17 @@ def profiles_before(
 
     Raises
     ------
-    BadRequestError
+    ModuleNotFoundError
         If bulk history has to be read and what reads it is not installed.
     """
-    try:
-        found: dict[str, Profiles | None] = {}
-        one_by_one = set(customer_ids)
-        if len(customer_ids) > MOST_FOLDED_ONE_BY_ONE:
-            found.update(_aggregated(store, brand, customer_ids, before))
-            one_by_one &= _posted_since(store, brand, before, received_by)
-        with store.reading() as connection:
-            for customer_id in one_by_one:
-                found[customer_id] = _folded(connection, store, brand, customer_id, before, received_by)
-    except ImportError as error:
-        expected = "a time after the customer's last event, or lagniappe[train] installed to read bulk history"
-        raise BadRequestError(f"as_of: got an earlier time, expected {expected}", field="as_of") from error
+    found: dict[str, Profiles | None] = {}
+    one_by_one = set(customer_ids)
+    if len(customer_ids) > MOST_FOLDED_ONE_BY_ONE:
+        found.update(_aggregated(store, brand, customer_ids, before))
+        one_by_one &= _posted_since(store, brand, before, received_by)
+    with store.reading() as connection:
+        for customer_id in one_by_one:
+            found[customer_id] = _folded(connection, store, brand, customer_id, before, received_by)
     return {customer_id: profiles for customer_id, profiles in found.items() if profiles is not None}
 
 

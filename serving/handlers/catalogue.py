@@ -19,7 +19,7 @@ from features.errors import FieldError
 from features.event_log import refold
 from features.instant import Instant
 from features.store import Store
-from serving.application import Application
+from serving.application import Application, naming_what_is_missing
 from serving.schemas import RejectedRow, RowsRequest, UpsertAnswer, decoded, renamed
 
 _DECODER = msgspec.json.Decoder(RowsRequest)
@@ -105,7 +105,8 @@ async def _upserted(application: Application, put: Put, id_column: str, good: Se
 
 
 def _put(connection: Connection, uploads: Sequence[_Upload]) -> list[tuple[int, Refused]]:
-    return [one.put(connection, one.entities, one.now) for one in uploads]
+    with naming_what_is_missing():
+        return [one.put(connection, one.entities, one.now) for one in uploads]
 
 
 def _id_of(row: Row, column: str) -> str | None:

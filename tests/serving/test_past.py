@@ -1,5 +1,6 @@
 """A service whose clock stands still before the end of its history answers as ``score --as-of`` does."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,23 @@ def test_caps_count_decisions_of_the_standing_present(client: Any) -> None:
     answers = [client.post("/next_best_offer", customer_id="c4") for _ in range(60)]
 
     assert sum(bool(answer["offers"]) for answer in answers) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/events", {"events": [{"event_id": "c1-again", "source": "file", "type": "view", "customer_id": "c1",
+                                 "occurred_at": NOW}]}),
+        ("/customers", {"customers": [{"customer_id": "c1", "timezone": "Asia/Tokyo"}]}),
+        ("/score", {"customer_ids": ["c2"]}),
+    ],
+)  # fmt: skip
+def test_what_bulk_history_is_read_with_is_named_where_it_is_missing(
+    client: Any, path: str, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)  # as where it is not installed
+
+    refused = client.ask("POST", path, json=body)
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")
+    assert "needs duckdb: install lagniappe[train]" in refused.json()["error"]["message"]
