@@ -15,9 +15,9 @@ from features.instant import Instant
 from features.lake import DuckDB, Segment
 from features.log_table import make_log
 from features.merging import merge_batches
-from features.packing import pack_all, unpack
+from features.packing import pack_all, unpack_all
 from features.profile_store import delete_profiles, read_profiles, write_profiles
-from features.profiles import Profiles, concatenate
+from features.profiles import Profiles
 from features.source_files import quoted
 
 PackedProfile = tuple[str, bytes, Instant]
@@ -68,7 +68,7 @@ def merge_in(connection: Connection, brand: str, added: Profiles) -> list[str]:
         some = added.take(range(start, min(start + _CUSTOMERS_AT_ONCE, len(added.customer_ids))))
         packed = read_profiles(connection, brand, some.customer_ids)
         if packed:
-            kept = concatenate([unpack(customer_id, body) for customer_id, body in packed.items()])
+            kept = unpack_all(list(packed), list(packed.values()))
             entangled = (_with_cancellations(kept) | _with_cancellations(some)) & set(packed)
             left += sorted(entangled)
             some = merge_batches(_without(kept, entangled), _without(some, entangled))

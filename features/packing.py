@@ -1,12 +1,15 @@
 """Profiles as bytes in the store, and back.
 
-The bytes are MessagePack around the columns of :mod:`features.profiles`, little endian; the customer's fixed part is
-sparse (a bit mask, then the values that differ from nothing). Ids of products are MessagePack of their own beside their
-hashes, so that who needs only the hashes reads no ids. ``FORMAT`` changes with the statistics.
+The bytes are MessagePack around the columns of :mod:`features.profiles`, little endian: of the customer's fixed part a
+bit mask and the values that differ from nothing, of every table its columns one by one, so that those of many customers
+are joined without a look into them. Ids of products are MessagePack of their own beside their hashes, so that
+who needs only the hashes reads no ids. ``FORMAT`` changes with the statistics.
 """
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,259 +20,62 @@ from features.compiled import compiled
 from features.id_table import Ids
 from features.instant import Instant
 from features.profile import Profile, State
-from features.profiles import Channels, Contacts, Hours, Integers, Orders, Products, Profiles, Remnants, empty
+from features.profiles import (
+    Channels,
+    Contacts,
+    Hours,
+    Integers,
+    Orders,
+    Products,
+    Profiles,
+    Remnants,
+    empty,
+    offsets_of,
+)
 from features.statistics import DECAYED_OF_CUSTOMER, OF_CUSTOMER, identities
 
 FORMAT = 2
 _NOTHING = np.array(identities(OF_CUSTOMER), dtype=np.int64)
+_NO_DECAYED = np.zeros(len(DECAYED_OF_CUSTOMER))
+_Columns = tuple[tuple[str, type], ...]
+_Pieces = tuple[bytes, ...]
+
+# Of each table the columns and how they are stored; the first always, the others unless all of it is zero.
+_ORDERS: _Columns = (
+    ("key", np.uint64),
+    ("first_at", np.int64),
+    ("amount", np.int64),
+    ("lines", np.int32),
+    ("refunded", np.int64),
+    ("hour", np.uint8),
+)
+_REMNANTS: _Columns = (("key", np.uint64), ("refunded", np.int64), ("cancellations", np.int64))
+_PRODUCTS: _Columns = (("last_at", np.int64), ("amount", np.int64), ("decayed", np.float64), ("lines", np.int32))
+_HOURS: _Columns = (("hour", np.uint8), ("engaged", np.int64), ("sent", np.int64))
+_CHANNELS: _Columns = (("sent", np.int64), ("responses", np.int64), ("purchase_lines", np.int64))
+_CONTACTS: _Columns = (("at", np.int64), ("facet", np.uint8), ("is_own_decision", np.bool_), ("count", np.int32))
 
 
 class Packed(msgspec.Struct, array_like=True):
-    """Of the columns of a table those of one type stand in one piece, one after the other."""
-
     version: int
     customer: bytes
     decayed: bytes
-    orders: tuple[bytes, bytes, bytes]
-    remnants: bytes
-    products: tuple[bytes, bytes, bytes, bytes]
-    hours: tuple[bytes, bytes]
-    channels: tuple[list[str], bytes]
-    contacts: tuple[list[str], bytes, bytes, bytes]
+    orders: _Pieces
+    remnants: _Pieces
+    products: _Pieces
+    product_ids: bytes
+    product_hashes: bytes
+    hours: _Pieces
+    channels: _Pieces
+    channel_names: list[str]
+    contacts: _Pieces
+    contact_codes: bytes
+    contact_names: list[str]
     states: dict[str, tuple[Instant, State]]
 
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Packed)
-
-
-def _sparse(values: NDArray[np.generic], nothing: NDArray[np.generic]) -> bytes:
-    mask = values != nothing
-    return bytes(np.packbits(mask).tobytes() + values[mask].tobytes())
-
-
-def _dense(data: bytes, nothing: NDArray[np.generic]) -> NDArray[np.generic]:
-    """As a table of one row."""
-    width = (nothing.size + 7) // 8
-    values = np.frombuffer(data, dtype=nothing.dtype, offset=width)
-    dense = np.empty((1, nothing.size), dtype=nothing.dtype)
-    _spread(np.frombuffer(data, dtype=np.uint8, count=width), values, nothing, dense[0])
-    return dense
-
-
-@compiled
-def _spread(
-    mask: NDArray[np.uint8], values: NDArray[np.generic], nothing: NDArray[np.generic], into: NDArray[np.generic]
-) -> None:
-    following = 0
-    for i in range(into.size):
-        if mask[i >> 3] >> (7 - (i & 7)) & 1:
-            into[i] = values[following]
-            following += 1
-        else:
-            into[i] = nothing[i]
-
-
-_NO_DECAYED = np.zeros(len(DECAYED_OF_CUSTOMER))
-
-
-def pack_row(profiles: Profiles, row: int) -> bytes:
-    """The profile at one position, as bytes."""
-    return _encoder.encode(
-        Packed(
-            FORMAT,
-            _sparse(profiles.integers[row], _NOTHING),
-            _sparse(profiles.decayed[row], _NO_DECAYED),
-            _pack_orders(profiles.orders, row),
-            _pack_remnants(profiles.remnants, row),
-            _pack_products(profiles.products, row),
-            _pack_hours(profiles.hours, row),
-            _pack_channels(profiles.channels, row),
-            _pack_contacts(profiles.contacts, row),
-            profiles.states[row],
-        )
-    )
-
-
-def _pack_orders(orders: Orders, row: int) -> tuple[bytes, bytes, bytes]:
-    rows = slice(*orders.offsets[row : row + 2])
-    refunded = [orders.refunded[rows]] if orders.refunded[rows].any() else []
-    return (
-        _joined(orders.key[rows].view(np.int64), orders.first_at[rows], orders.amount[rows], *refunded),
-        orders.lines[rows].astype(np.int32).tobytes(),
-        orders.hour[rows].tobytes(),
-    )
-
-
-def _unpack_orders(columns: tuple[bytes, bytes, bytes]) -> Orders:
-    count = len(columns[2])
-    if not count:
-        return _EMPTY.orders
-    key, first_at, amount, *refunded = _split(columns[0], count)
-    return Orders(
-        _offsets(count),
-        key.view(np.uint64),
-        first_at,
-        amount,
-        _i32(columns[1]),
-        refunded[0] if refunded else np.zeros(count, dtype=np.int64),
-        np.frombuffer(columns[2], dtype=np.uint8),
-    )
-
-
-def _pack_remnants(remnants: Remnants, row: int) -> bytes:
-    rows = slice(*remnants.offsets[row : row + 2])
-    return _joined(remnants.key[rows].view(np.int64), remnants.refunded[rows], remnants.cancellations[rows])
-
-
-def _unpack_remnants(columns: bytes) -> Remnants:
-    if not columns:
-        return _EMPTY.remnants
-    count = len(columns) // 24
-    key, refunded, cancellations = _split(columns, count)
-    return Remnants(_offsets(count), key.view(np.uint64), refunded, cancellations)
-
-
-def _pack_products(products: Products, row: int) -> tuple[bytes, bytes, bytes, bytes]:
-    rows = slice(*products.offsets[row : row + 2])
-    ids = _ids_of(products.vocabulary, products.code[rows])
-    return (
-        ids.packed,
-        _joined(ids.hashes, products.amount[rows], products.last_at[rows]),
-        products.decayed[rows].tobytes(),
-        products.lines[rows].astype(np.int32).tobytes(),
-    )
-
-
-def _ids_of(vocabulary: Sequence[str], codes: NDArray[np.int32]) -> Ids:
-    if isinstance(vocabulary, Ids) and np.array_equal(codes, np.arange(len(vocabulary))):
-        return vocabulary
-    return Ids.of([vocabulary[code] for code in codes.tolist()])
-
-
-def _unpack_products(columns: tuple[bytes, bytes, bytes, bytes]) -> Products:
-    ids, integers, decayed, lines = columns
-    count = len(lines) // 4
-    if not count:
-        return _EMPTY.products
-    hashes, amount, last_at = _split(integers, count)
-    return Products(
-        _offsets(count),
-        _all_codes(count),
-        _i32(lines),
-        amount,
-        last_at,
-        np.frombuffer(decayed, dtype=np.float64),
-        Ids((ids,), hashes),
-    )
-
-
-def _pack_hours(hours: Hours, row: int) -> tuple[bytes, bytes]:
-    rows = slice(*hours.offsets[row : row + 2])
-    return hours.hour[rows].tobytes(), _joined(hours.engaged[rows], hours.sent[rows])
-
-
-def _unpack_hours(columns: tuple[bytes, bytes]) -> Hours:
-    count = len(columns[0])
-    if not count:
-        return _EMPTY.hours
-    return Hours(_offsets(count), np.frombuffer(columns[0], dtype=np.uint8), *_split(columns[1], count))
-
-
-def _pack_channels(channels: Channels, row: int) -> tuple[list[str], bytes]:
-    rows = slice(*channels.offsets[row : row + 2])
-    counts = _joined(channels.sent[rows], channels.responses[rows], channels.purchase_lines[rows])
-    return [channels.vocabulary[code] for code in channels.code[rows]], counts
-
-
-def _unpack_channels(columns: tuple[list[str], bytes]) -> Channels:
-    names, counts = columns
-    if not names:
-        return _EMPTY.channels
-    sent, responses, purchase_lines = _split(counts, len(names))
-    return Channels(_offsets(len(names)), _all_codes(len(names)), sent, responses, purchase_lines, names)
-
-
-def _pack_contacts(contacts: Contacts, row: int) -> tuple[list[str], bytes, bytes, bytes]:
-    rows = slice(*contacts.offsets[row : row + 2])
-    used, codes = np.unique(contacts.code[rows], return_inverse=True)
-    return (
-        [contacts.vocabulary[code] for code in used],
-        _joined(contacts.at[rows]),
-        codes.astype(np.int32).tobytes() + contacts.count[rows].astype(np.int32).tobytes(),
-        contacts.facet[rows].tobytes() + contacts.is_own_decision[rows].tobytes(),
-    )
-
-
-def _unpack_contacts(columns: tuple[list[str], bytes, bytes, bytes]) -> Contacts:
-    names, at, numbers, marks = columns
-    if not at:
-        return _EMPTY.contacts
-    code, count = np.frombuffer(numbers, dtype=np.int32).reshape(2, -1)
-    facet, own = np.frombuffer(marks, dtype=np.uint8).reshape(2, -1)
-    return Contacts(
-        _offsets(len(facet)),
-        code,
-        facet,
-        np.frombuffer(at, dtype=np.int64),
-        own.view(np.bool_),
-        count.astype(np.int64),
-        names,
-    )
-
-
-_EMPTY = empty(("nobody",))
-
-
-def _joined(*columns: Integers) -> bytes:
-    return b"".join([column.tobytes() for column in columns])
-
-
-def _split(data: bytes, count: int) -> Iterable[Integers]:
-    return np.frombuffer(data, dtype=np.int64).reshape(-1, count)
-
-
-def _i32(data: bytes) -> Integers:
-    return np.frombuffer(data, dtype=np.int32).astype(np.int64)
-
-
-@lru_cache(maxsize=4096)
-def _offsets(size: int) -> Integers:
-    offsets = np.array([0, size], dtype=np.int64)
-    offsets.flags.writeable = False
-    return offsets
-
-
-@lru_cache(maxsize=4096)
-def _all_codes(count: int) -> NDArray[np.int32]:
-    codes = np.arange(count, dtype=np.int32)
-    codes.flags.writeable = False
-    return codes
-
-
-def unpack(customer_id: str, data: bytes) -> Profiles:
-    """The profile as a batch of length one; its arrays cannot be written to.
-
-    Raises
-    ------
-    ValueError
-        If the bytes were packed by another format than this one.
-    """
-    packed = _decoder.decode(data)
-    if packed.version != FORMAT:
-        raise ValueError(f"profile format: got {packed.version}, expected {FORMAT}; profiles must be folded anew")
-    return Profiles(
-        [customer_id],
-        _dense(packed.customer, _NOTHING),  # type: ignore[arg-type]
-        _dense(packed.decayed, _NO_DECAYED),  # type: ignore[arg-type]
-        _unpack_orders(packed.orders),
-        _unpack_remnants(packed.remnants),
-        _unpack_products(packed.products),
-        _unpack_hours(packed.hours),
-        _unpack_channels(packed.channels),
-        _unpack_contacts(packed.contacts),
-        [packed.states],
-    )
 
 
 def pack(customer_id: str, profile: Profile, timezone: str) -> bytes:
@@ -281,3 +87,153 @@ def pack_all(profiles: Profiles) -> Iterable[tuple[str, bytes, Instant]]:
     last = profiles.last_event_at.tolist()
     for row, customer_id in enumerate(profiles.customer_ids):
         yield customer_id, pack_row(profiles, row), last[row]
+
+
+def pack_row(profiles: Profiles, row: int) -> bytes:
+    """The profile at one position, as bytes."""
+    products, channels, contacts = profiles.products, profiles.channels, profiles.contacts
+    ids = _ids_of(products.vocabulary, products.code[_rows(products, row)])
+    used, codes = np.unique(contacts.code[_rows(contacts, row)], return_inverse=True)
+    return _encoder.encode(
+        Packed(
+            version=FORMAT,
+            customer=_sparse(profiles.integers[row], _NOTHING),
+            decayed=_sparse(profiles.decayed[row], _NO_DECAYED),
+            orders=_pieces(profiles.orders, row, _ORDERS),
+            remnants=_pieces(profiles.remnants, row, _REMNANTS),
+            products=_pieces(products, row, _PRODUCTS),
+            product_ids=ids.packed,
+            product_hashes=ids.hashes.tobytes(),
+            hours=_pieces(profiles.hours, row, _HOURS),
+            channels=_pieces(channels, row, _CHANNELS),
+            channel_names=[channels.vocabulary[code] for code in channels.code[_rows(channels, row)]],
+            contacts=_pieces(contacts, row, _CONTACTS),
+            contact_codes=codes.astype(np.int32).tobytes(),
+            contact_names=[contacts.vocabulary[code] for code in used],
+            states=profiles.states[row],
+        )
+    )
+
+
+def _rows(table: Any, row: int) -> slice:
+    return slice(*table.offsets[row : row + 2])
+
+
+def _pieces(table: Any, row: int, columns: _Columns) -> _Pieces:
+    rows = _rows(table, row)
+    values = [getattr(table, name)[rows].astype(kind) for name, kind in columns]
+    return values[0].tobytes(), *(column.tobytes() if column.any() else b"" for column in values[1:])
+
+
+def _ids_of(vocabulary: Sequence[str], codes: NDArray[np.int32]) -> Ids:
+    if isinstance(vocabulary, Ids) and np.array_equal(codes, np.arange(len(vocabulary))):
+        return vocabulary
+    return Ids.of([vocabulary[code] for code in codes.tolist()])
+
+
+def _sparse(values: NDArray[np.generic], nothing: NDArray[np.generic]) -> bytes:
+    mask = values != nothing
+    return bytes(np.packbits(mask).tobytes() + values[mask].tobytes())
+
+
+def unpack(customer_id: str, data: bytes) -> Profiles:
+    """The profile as a batch of length one.
+
+    Raises
+    ------
+    ValueError
+        If the bytes were packed by another format than this one.
+    """
+    return unpack_all([customer_id], [data])
+
+
+def unpack_all(customer_ids: Sequence[str], data: Sequence[bytes]) -> Profiles:
+    """:func:`unpack` of several, as one batch; an id may have several codes in a vocabulary."""
+    if not data:
+        return empty()
+    packed = [_decoder.decode(one) for one in data]
+    for one in packed:
+        if one.version != FORMAT:
+            raise ValueError(f"profile format: got {one.version}, expected {FORMAT}; profiles must be folded anew")
+    return Profiles(
+        list(customer_ids),
+        _dense([one.customer for one in packed], _NOTHING),
+        _dense([one.decayed for one in packed], _NO_DECAYED),
+        Orders(*_table([one.orders for one in packed], _ORDERS)),
+        Remnants(*_table([one.remnants for one in packed], _REMNANTS)),
+        _products(packed),
+        Hours(*_table([one.hours for one in packed], _HOURS)),
+        _channels(packed),
+        _contacts(packed),
+        [one.states for one in packed],
+    )
+
+
+def _table(pieces: Sequence[_Pieces], columns: _Columns) -> list[NDArray[Any]]:
+    """The offsets, then each column of all customers."""
+    width = np.dtype(columns[0][1]).itemsize
+    lengths = [len(some[0]) // width for some in pieces]
+    return [_offsets(tuple(lengths)), *(_column(pieces, at, kind, lengths) for at, (_, kind) in enumerate(columns))]
+
+
+def _column(pieces: Sequence[_Pieces], at: int, kind: type, lengths: Sequence[int]) -> NDArray[Any]:
+    joined = bytearray().join([some[at] for some in pieces])  # what is compiled is compiled for arrays one can write to
+    width, count = np.dtype(kind).itemsize, sum(lengths)
+    if len(joined) != count * width:
+        every = [some[at] or bytes(length * width) for some, length in zip(pieces, lengths, strict=True)]
+        joined = bytearray().join(every)
+    values: NDArray[Any] = np.frombuffer(joined, dtype=kind)
+    return values.astype(np.int64) if kind is np.int32 else values
+
+
+@lru_cache(maxsize=4096)
+def _offsets(lengths: tuple[int, ...]) -> Integers:
+    return offsets_of(np.array(lengths, dtype=np.int64))
+
+
+@lru_cache(maxsize=4096)
+def _all_codes(count: int) -> NDArray[np.int32]:
+    return np.arange(count, dtype=np.int32)
+
+
+def _products(packed: Sequence[Packed]) -> Products:
+    offsets, last_at, amount, decayed, lines = _table([one.products for one in packed], _PRODUCTS)
+    hashes: Integers = np.frombuffer(bytearray().join([one.product_hashes for one in packed]), dtype=np.int64)
+    ids = Ids(tuple([one.product_ids for one in packed]), hashes)
+    return Products(offsets, _all_codes(len(ids)), lines, amount, last_at, decayed, ids)
+
+
+def _channels(packed: Sequence[Packed]) -> Channels:
+    offsets, sent, responses, purchase_lines = _table([one.channels for one in packed], _CHANNELS)
+    names = list(chain.from_iterable([one.channel_names for one in packed]))
+    return Channels(offsets, _all_codes(len(names)), sent, responses, purchase_lines, names)
+
+
+def _contacts(packed: Sequence[Packed]) -> Contacts:
+    offsets, at, facet, own, count = _table([one.contacts for one in packed], _CONTACTS)
+    code, start = [], 0
+    for one in packed:
+        code.append(np.frombuffer(one.contact_codes, dtype=np.int32) + start)
+        start += len(one.contact_names)
+    names = list(chain.from_iterable([one.contact_names for one in packed]))
+    return Contacts(offsets, np.concatenate(code), facet, at, own, count, names)
+
+
+def _dense(data: Sequence[bytes], nothing: NDArray[Any]) -> NDArray[Any]:
+    dense = np.empty((len(data), nothing.size), dtype=nothing.dtype)
+    width = (nothing.size + 7) // 8
+    for row, one in enumerate(data):
+        mask = np.frombuffer(one, dtype=np.uint8, count=width)
+        _spread(mask, np.frombuffer(one, dtype=nothing.dtype, offset=width), nothing, dense[row])
+    return dense
+
+
+@compiled
+def _spread(mask: NDArray[np.uint8], values: NDArray[Any], nothing: NDArray[Any], into: NDArray[Any]) -> None:
+    following = 0
+    for i in range(into.size):
+        if mask[i >> 3] >> (7 - (i & 7)) & 1:
+            into[i] = values[following]
+            following += 1
+        else:
+            into[i] = nothing[i]

@@ -23,12 +23,12 @@ class ProductTargets:
     is_everything: NDArray[np.bool_]
     row_of_product: IdTable
     offsets: Integers
-    target: Integers
+    target: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.product_sets)
 
-    def of(self, product_id: str) -> Integers:
+    def of(self, product_id: str) -> NDArray[np.int32]:
         """The targets that name the product."""
         row = self.row_of_product.get(product_id)
         return self.target[:0] if row is None else self.target[self.offsets[row] : self.offsets[row + 1]]
@@ -37,7 +37,7 @@ class ProductTargets:
 def index_targets(product_sets: Sequence[Collection[str] | None]) -> ProductTargets:
     """
     >>> index_targets([{"milk"}, None, {"tea", "milk"}]).of("milk")
-    array([0, 2])
+    array([0, 2], dtype=int32)
     """
     targets_of: dict[str, list[int]] = {}
     for number, products in enumerate(product_sets):
@@ -48,7 +48,7 @@ def index_targets(product_sets: Sequence[Collection[str] | None]) -> ProductTarg
         is_everything=np.array([products is None for products in product_sets], dtype=np.bool_),
         row_of_product=IdTable({product_id: row for row, product_id in enumerate(targets_of)}),
         offsets=_offsets(map(len, targets_of.values())),
-        target=np.array([number for numbers in targets_of.values() for number in numbers], dtype=np.int64),
+        target=np.array([number for numbers in targets_of.values() for number in numbers], dtype=np.int32),
     )
 
 

@@ -5,10 +5,14 @@ Whatever a customer has many of (orders, products, ...) lies in flat arrays; the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from features.id_table import Ids, IdTable
@@ -20,11 +24,11 @@ Integers = NDArray[np.int64]
 INTEGER_COLUMNS = {statistic.name: index for index, statistic in enumerate(OF_CUSTOMER)}
 DECAYED_COLUMNS = {statistic.name: index for index, statistic in enumerate(DECAYED_OF_CUSTOMER)}
 _NO_NUMBERS = np.empty(0, dtype=np.int64)
+_ZERO = np.zeros(1, dtype=np.int64)
 CONTACT_FACETS = ("offer_presented", "offer_accepted", "offer_declined", "offer_expired")
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(Struct, frozen=True, gc=False):
     """Orders with at least one line that stands, by first time within each customer.
 
     ``amount`` and ``refunded`` are money (ten-thousandths), ``hour`` is the local hour of the week of ``first_at``.
@@ -39,8 +43,7 @@ class Orders:
     hour: NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
-class Remnants:
+class Remnants(Struct, frozen=True, gc=False):
     """Orders known only from a refund or a cancellation."""
 
     offsets: Integers
@@ -49,8 +52,7 @@ class Remnants:
     cancellations: Integers
 
 
-@dataclass(frozen=True, slots=True)
-class Products:
+class Products(Struct, frozen=True, gc=False):
     """What each customer bought, by id; ``code`` points into ``vocabulary``.
 
     ``decayed`` counts lines with a half-life of 90 days at ``last_at`` (not at any common instant).
@@ -70,8 +72,7 @@ class Products:
         return numbers[self.code] if numbers.size else _NO_NUMBERS
 
 
-@dataclass(frozen=True, slots=True)
-class Hours:
+class Hours(Struct, frozen=True, gc=False):
     """How often a customer was active, and was written to, by local hour of the week."""
 
     offsets: Integers
@@ -80,8 +81,7 @@ class Hours:
     sent: Integers
 
 
-@dataclass(frozen=True, slots=True)
-class Channels:
+class Channels(Struct, frozen=True, gc=False):
     offsets: Integers
     code: NDArray[np.int32]
     sent: Integers
@@ -90,8 +90,7 @@ class Channels:
     vocabulary: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Contacts:
+class Contacts(Struct, frozen=True, gc=False):
     """Presentations, acceptances, refusals and expiries of offers, by time; ``facet`` indexes ``CONTACT_FACETS``."""
 
     offsets: Integers
@@ -121,6 +120,8 @@ class Profiles:
     channels: Channels
     contacts: Contacts
     states: list[dict[str, tuple[Instant, State]]]
+    lies_in: "tuple[Profiles, int] | None" = field(init=False, default=None, compare=False, repr=False)
+    """The batch, and the position there, that this is a view of."""
 
     def __len__(self) -> int:
         return len(self.customer_ids)
@@ -150,8 +151,49 @@ class Profiles:
             [self.states[i] for i in index],
         )
 
+    def apart(self) -> "list[Profiles]":
+        """Each customer as a batch of length one: views, which all together are :func:`concatenate`-d for nothing."""
+        if len(self) == 1:
+            return [self]
+        tables = zip(
+            _tables_apart(self.orders),
+            _tables_apart(self.remnants),
+            _tables_apart(self.products),
+            _tables_apart(self.hours),
+            _tables_apart(self.channels),
+            _tables_apart(self.contacts),
+            strict=True,
+        )
+        singles = []
+        for row, (orders, remnants, products, hours, channels, contacts) in enumerate(tables):
+            one = Profiles(
+                [self.customer_ids[row]],
+                self.integers[row : row + 1],
+                self.decayed[row : row + 1],
+                orders,
+                remnants,
+                products,
+                hours,
+                channels,
+                contacts,
+                [self.states[row]],
+            )
+            object.__setattr__(one, "lies_in", (self, row))
+            singles.append(one)
+        return singles
+
 
 Ragged = TypeVar("Ragged", Orders, Remnants, Products, Hours, Channels, Contacts)
+_WITHOUT_VOCABULARY = (Orders, Remnants, Hours)
+_ARRAYS = {
+    table: attrgetter(*[name for name in table.__struct_fields__ if name not in ("offsets", "vocabulary")])
+    for table in (Orders, Remnants, Products, Hours, Channels, Contacts)
+}
+"""Gives the columns of a table in the order of its fields."""
+_COLUMNS = {
+    table: [name for name in table.__struct_fields__ if name not in ("offsets", "vocabulary", "code")]
+    for table in (Orders, Remnants, Products, Hours, Channels, Contacts)
+}
 
 
 def ranges(starts: Integers, lengths: Integers) -> Integers:
@@ -169,15 +211,28 @@ def ranges(starts: Integers, lengths: Integers) -> Integers:
 def take_rows(table: Ragged, rows: Integers) -> Ragged:
     lengths = np.diff(table.offsets)[rows]
     positions = ranges(table.offsets[:-1][rows], lengths)
-    columns: dict[str, Any] = {
-        column.name: value[positions]
-        for column in fields(table)
-        if isinstance(value := getattr(table, column.name), np.ndarray) and column.name != "offsets"
-    }
-    columns["offsets"] = offsets_of(lengths)
-    if not isinstance(table, Orders | Remnants | Hours):
-        columns["vocabulary"] = table.vocabulary
-    return type(table)(**columns)
+    columns = [column[positions] for column in _ARRAYS[type(table)](table)]
+    return _table(type(table), offsets_of(lengths), columns, table)
+
+
+def _tables_apart(table: Ragged) -> list[Ragged]:
+    columns, kind = _ARRAYS[type(table)](table), type(table)
+    return [
+        _table(kind, _offsets_of_one(end - start), [column[start:end] for column in columns], table)
+        for start, end in pairwise(table.offsets.tolist())
+    ]
+
+
+def _table(kind: type[Ragged], offsets: Integers, columns: Sequence[NDArray[Any]], like: Any) -> Ragged:
+    """Of the columns in the order of the fields, with the vocabulary of another."""
+    make: Any = kind
+    table: Ragged = make(offsets, *columns, *(() if kind in _WITHOUT_VOCABULARY else (like.vocabulary,)))
+    return table
+
+
+@lru_cache(maxsize=4096)
+def _offsets_of_one(length: int) -> Integers:
+    return np.array([0, length], dtype=np.int64)
 
 
 def offsets_of(lengths: Integers) -> Integers:
@@ -190,6 +245,8 @@ def concatenate(parts: Sequence[Profiles]) -> Profiles:
         return parts[0]
     if not parts:
         return empty()
+    if (batch := _all_of_one_batch(parts)) is not None:
+        return batch
     return Profiles(
         [customer_id for part in parts for customer_id in part.customer_ids],
         np.concatenate([part.integers for part in parts]),
@@ -204,20 +261,41 @@ def concatenate(parts: Sequence[Profiles]) -> Profiles:
     )
 
 
+def _all_of_one_batch(parts: Sequence[Profiles]) -> Profiles | None:
+    if parts[0].lies_in is None:
+        return None
+    batch = parts[0].lies_in[0]
+    places = [part.lies_in for part in parts]
+    in_order = (place is not None and place[0] is batch and place[1] == row for row, place in enumerate(places))
+    return batch if len(batch) == len(parts) and all(in_order) else None
+
+
 def _concatenate(tables: list[Ragged]) -> Ragged:
-    first = tables[0]
+    some = [table for table in tables if table.offsets[-1]]
+    first = some[0] if some else tables[0]
+    if len(some) < 2 and len(tables) == len(some or tables[:1]):
+        return first
     columns: dict[str, Any] = {
-        column.name: np.concatenate([getattr(table, column.name) for table in tables])
-        for column in fields(first)
-        if column.name not in ("offsets", "vocabulary", "code")
+        name: np.concatenate([getattr(table, name) for table in some or tables[:1]]) for name in _COLUMNS[type(first)]
     }
-    columns["offsets"] = offsets_of(np.concatenate([np.diff(table.offsets) for table in tables]))
+    columns["offsets"] = _joined_offsets([table.offsets for table in tables])
     if isinstance(first, Orders | Remnants | Hours):
         return type(first)(**columns)
     vocabulary, codes = _joined_vocabularies(
         [(table.vocabulary, table.code) for table in tables if not isinstance(table, Orders | Remnants | Hours)]
     )
     return type(first)(**columns, code=codes, vocabulary=vocabulary)
+
+
+def _joined_offsets(parts: Sequence[Integers]) -> Integers:
+    """
+    >>> _joined_offsets([np.array([0, 2]), np.array([0, 1, 4])])
+    array([0, 2, 3, 6])
+    """
+    starts = np.cumsum([0] + [part[-1] for part in parts[:-1]], dtype=np.int64)
+    ends = np.concatenate([part[1:] for part in parts])
+    ends += starts if ends.size == starts.size else np.repeat(starts, [part.size - 1 for part in parts])
+    return np.concatenate([_ZERO, ends])
 
 
 def _joined_vocabularies(

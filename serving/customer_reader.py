@@ -10,7 +10,7 @@ from features.entities import Customer
 from features.events import IDENTIFIER_KINDS
 from features.identity import anonymous_id
 from features.instant import Instant
-from features.packing import unpack
+from features.packing import unpack_all
 from features.point_query import Questions
 from features.store import Store
 from serving.decision import CustomerState, OfferUse
@@ -37,6 +37,17 @@ MOST_AT_ONCE = 16
 """Customers of one question; each number of them is a statement of its own."""
 _LONGEST_CHAIN = 64
 """Of merges; a longer one is followed no further."""
+
+
+class _Row(NamedTuple):
+    """What the store holds of one customer; ``stays`` is the id that the customer was merged into."""
+
+    brand: str
+    customer_id: str
+    stays: str | None
+    profile: bytes | None
+    customer: str | None
+    uses: str | None
 
 
 class Named(NamedTuple):
@@ -80,17 +91,16 @@ class CustomerReader:
         self, ids: Sequence[_Id], now: Instant, *, is_resolved: bool = False
     ) -> dict[_Id, tuple[str, CustomerState]]:
         known: dict[_Id, tuple[str, CustomerState]] = {}
-        merged: dict[_Id, _Id] = {}
+        merged: dict[_Id, str] = {}
         for start in range(0, len(ids), MOST_AT_ONCE):
             some = ids[start : start + MOST_AT_ONCE]
-            for brand, customer_id, stays, *rows in self._known[len(some) - 1](*chain.from_iterable(some)):
-                if stays is None or is_resolved:
-                    known[brand, customer_id] = customer_id, _state(customer_id, now, *rows)
-                else:
-                    merged[brand, customer_id] = brand, self.resolve(brand, stays)
-        if merged:
-            those = self._read(list(dict.fromkeys(merged.values())), now, is_resolved=True)
-            known |= {one: those[stays] for one, stays in merged.items()}
+            rows = [_Row(*row) for row in self._known[len(some) - 1](*chain.from_iterable(some))]
+            known |= _states([row for row in rows if row.stays is None or is_resolved], now)
+            merged |= {(row.brand, row.customer_id): row.stays for row in rows if row.stays is not None}
+        if merged and not is_resolved:
+            stay = {(brand, one): (brand, self.resolve(brand, stays)) for (brand, one), stays in merged.items()}
+            those = self._read(list(dict.fromkeys(stay.values())), now, is_resolved=True)
+            known |= {one: those[stays] for one, stays in stay.items()}
         return known
 
     def resolve(self, brand: str, customer_id: str) -> str:
@@ -114,14 +124,23 @@ class CustomerReader:
         return anonymous_id(dict(named.identifiers))
 
 
-def _state(customer_id: str, now: Instant, packed: bytes | None, body: str | None, uses: str | None) -> CustomerState:
-    customer = None if body is None else _decode_customer(body)
-    return CustomerState(
-        profile=None if packed is None else unpack(customer_id, packed),
-        customer=customer,
-        uses=[_use(now, *row) for row in _decode_uses(uses)] if uses else (),
-        timezone=(customer.timezone if customer else None) or "",
-    )
+def _states(rows: Sequence[_Row], now: Instant) -> dict[_Id, tuple[str, CustomerState]]:
+    packed = [(row, row.profile) for row in rows if row.profile is not None]
+    batch = unpack_all([row.customer_id for row, _ in packed], [profile for _, profile in packed])
+    profiles = {(row.brand, row.customer_id): one for (row, _), one in zip(packed, batch.apart(), strict=True)}
+    states: dict[_Id, tuple[str, CustomerState]] = {}
+    for row in rows:
+        one, customer = (row.brand, row.customer_id), None if row.customer is None else _decode_customer(row.customer)
+        states[one] = (
+            row.customer_id,
+            CustomerState(
+                profile=profiles.get(one),
+                customer=customer,
+                uses=[_use(now, *use) for use in _decode_uses(row.uses)] if row.uses else (),
+                timezone=(customer.timezone if customer else None) or "",
+            ),
+        )
+    return states
 
 
 def _use(now: Instant, offer_id: str, decided_at: Instant, state: str, expires_at: Instant) -> OfferUse:

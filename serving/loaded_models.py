@@ -6,10 +6,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from features.events import Event, EventType
 from features.instant import Instant
-from features.profiles import empty
+from features.packing import pack, unpack_all
+from features.profile import fold
+from serving.decide import decide
+from serving.decision import CustomerState, DecisionRequest
 from serving.offer_table import OfferTable
-from serving.predictions import CHURN, FAVOURITE_PRODUCT, LIFETIME_VALUE, SEND_TIME, Models, predict
+from serving.policy import Policy
+from serving.predictions import CHURN, FAVOURITE_PRODUCT, LIFETIME_VALUE, SEND_TIME, Models, predict_together
 from training.registry import Deployment
 from training.version_record import read_record
 
@@ -79,6 +84,13 @@ def with_models(models: Models, loaded: Iterable[LoadedModel]) -> Models:
     return replace(models, **changed, versions=versions, horizon_days=horizons, trained_until=until)
 
 
-def warm(models: Models, offers: OfferTable) -> None:
+def warm(models: Models, offers: OfferTable, policy: Policy) -> None:
     """Let everything that is compiled at its first call be compiled before a request makes that call."""
-    predict(models, empty(["nobody"]), 0, offers)
+    (somebody,) = unpack_all(["somebody"], [pack("somebody", fold([_A_PURCHASE], "UTC"), "UTC")]).apart()
+    (predictions,) = predict_together(models, [somebody], 1, offers)
+    decide(DecisionRequest("somebody", 1, "warm"), CustomerState(somebody), offers, predictions, policy)
+
+
+_A_PURCHASE = Event(
+    event_id="warm", type=EventType.PURCHASE, occurred_at=0, customer_id="somebody", product_id="warm", amount=1
+)

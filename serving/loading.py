@@ -147,7 +147,7 @@ class Loader:
             former = self._states.get(brand) if is_catalogue_same else None
             catalogue = former or self._usable_catalogue(connection, brand)
             states[brand] = self._treatments(connection, brand, catalogue, named)
-            warm(states[brand].models, states[brand].offers)
+            warm(states[brand].models, states[brand].offers, self._policy)
         self._shelf.keep_only(named)
         return states
 

@@ -73,7 +73,7 @@ def _add(
     lines: Integers,
     amount: Integers,
     offsets: Integers,
-    target: Integers,
+    target: NDArray[np.int32],
     is_everything: NDArray[np.bool_],
     lines_of_target: Floats,
     amount_of_target: Floats,

@@ -44,8 +44,8 @@ class TargetFacts(NamedTuple):
     Attributes
     ----------
     products
-        (rows, 3), a row as in :class:`features.product_targets.ProductTargets`: the usual days between purchases, the
-        repeat lift, the share of first purchases.
+        (rows, 4), a row as in :class:`features.product_targets.ProductTargets`: the usual days between purchases, the
+        repeat lift, the share of first purchases, and where the row's targets start.
     trial
         (targets): the share of first purchases that falls to each.
     coefficients
@@ -65,7 +65,7 @@ def facts_of_targets(
     trial = weights.trial[code]
     trials = np.repeat(trial, np.diff(targets.offsets))
     return TargetFacts(
-        np.stack([knowledge.gap_days[code], knowledge.repeat_lift[code], trial], axis=1),
+        np.stack([knowledge.gap_days[code], knowledge.repeat_lift[code], trial, targets.offsets[:-1]], axis=1),
         np.bincount(targets.target, trials, len(targets)).astype(np.float64),
         np.concatenate([weights.own, weights.new, weights.calibration]),
     )
@@ -110,7 +110,7 @@ def fill_chances(
     last_at: Integers,
     decayed_at_last: Floats,
     offsets: Integers,
-    target: Integers,
+    target: NDArray[np.int32],
     products: Floats,
     trial: Floats,
     coefficients: Floats,
@@ -125,6 +125,7 @@ def fill_chances(
     own, new = coefficients[:OWN_TERMS], coefficients[OWN_TERMS : OWN_TERMS + NEW_TERMS]
     level, slope = coefficients[OWN_TERMS + NEW_TERMS], coefficients[OWN_TERMS + NEW_TERMS + 1]
     terms = np.empty(max(OWN_TERMS, NEW_TERMS))
+    met, facts = np.empty(row.size, dtype=np.int64), np.empty((row.size, 4))
     for i in range(into.shape[0]):
         orders = order_at[order_offsets[i] : order_offsets[i + 1]]
         rhythm = rhythm_at(as_of, orders, order_lines[order_offsets[i] : order_offsets[i + 1]])
@@ -133,22 +134,39 @@ def fill_chances(
         first_purchases = np.exp(_dot(terms, new))
         for t in range(trial.size):
             into[i, t] = trial[t] * first_purchases
-        for j in range(first, last):
-            r = row[j]
-            if r < 0 or not _is_any(is_asked, target, offsets[r], offsets[r + 1]):
+        count = _gather(row, first, last, products, met, facts)
+        for k in range(count):
+            j, start = met[k], int(facts[k, 3])
+            end = offsets[row[j] + 1]
+            if not _is_any(is_asked, target, start, end):
                 continue
             purchased = purchased_at(as_of, lines[j], last_at[j], decayed_at_last[j])
-            own_terms(purchased, orders, rhythm, products[r, 0], products[r, 1], terms)
+            own_terms(purchased, orders, rhythm, facts[k, 0], facts[k, 1], terms)
             # -log(1 - p) of a logistic p: rates add where the chances of not buying multiply.
-            rate = np.log1p(np.exp(_dot(terms, own))) - first_purchases * products[r, 2]
-            for at in range(offsets[r], offsets[r + 1]):
+            rate = np.log1p(np.exp(_dot(terms, own))) - first_purchases * facts[k, 2]
+            for at in range(start, end):
                 into[i, target[at]] += rate
         for t in range(trial.size):
             into[i, t] = _chance(into[i, t], level, slope) if is_asked[t] else 0.0
 
 
 @compiled
-def _is_any(flags: Flags, places: Integers, first: int, last: int) -> bool:
+def _gather(row: Integers, first: int, last: int, products: Floats, met: Integers, facts: Floats) -> int:
+    """Writes the places of products that are in targets, and their facts; returns how many.
+
+    They lie far apart in memory: with nothing between the reads the processor waits for all of them at once.
+    """
+    count = 0
+    for j in range(first, last):
+        if row[j] >= 0:
+            met[count] = j
+            facts[count] = products[row[j]]
+            count += 1
+    return count
+
+
+@compiled
+def _is_any(flags: Flags, places: NDArray[np.int32], first: int, last: int) -> bool:
     for at in range(first, last):
         if flags[places[at]]:
             return True

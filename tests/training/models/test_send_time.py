@@ -2,6 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -119,7 +120,7 @@ def test_where_messages_are_logged_the_response_given_the_sending_hour_counts() 
     presence = np.tile(everyone, (n, 1))
 
     assert learn_response(replace(empty(["c"] * n), hours=hours), presence, everyone) is None  # two hours, no more
-    spread = replace(hours, hour=np.where(np.arange(2 * n) % 40 == 0, 30, hours.hour).astype(np.uint8))
+    spread = msgspec.structs.replace(hours, hour=np.where(np.arange(2 * n) % 40 == 0, 30, hours.hour).astype(np.uint8))
     learned = learn_response(replace(empty(["c"] * n), hours=spread), presence, everyone)
 
     assert learned is not None
