@@ -1,5 +1,6 @@
 """The aggregation of profiles on Spark; needs ``requirements/spark.txt`` and a Java 17."""
 
+import os
 import random
 import shutil
 from collections.abc import Iterator
@@ -23,8 +24,9 @@ from features.profiles import Profiles
 from features.statistics import LARGEST_SUM, OF_CUSTOMER
 
 pyspark_sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed: requirements/spark.txt")
+HAS_JAVA = shutil.which("java") is not None or "JAVA_HOME" in os.environ
 pytestmark = [
-    pytest.mark.skipif(shutil.which("java") is None, reason="no java on the path: Spark needs a Java 17"),
+    pytest.mark.skipif(not HAS_JAVA, reason="neither java on the path nor JAVA_HOME: Spark needs a Java 17"),
     pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),  # PySpark 4.3 with pandas 3
     pytest.mark.filterwarnings("ignore:The 'future.infer_string' option"),  # Ibis 12 with pandas 3
     pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas"),
