@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from features.errors import FieldError
 from features.events import DEFAULT_BRAND
 from features.instant import Instant, to_iso
 from features.store import Store
@@ -51,14 +52,20 @@ def score(
     lines = [f"{done.rows} customers in {done.out}"]
     if done.offers_out:
         lines.append(f"{done.offer_rows} rows of customers and offers in {done.offers_out}")
-    lines += [f"{output}: {reason}" for output, reason in done.fallbacks.items()]
+    lines += [f"{', '.join(outputs)}: {reason}" for reason, outputs in _by_reason(done.fallbacks).items()]
     answer(done, "\n".join(lines), as_json=as_json)
 
 
 def write(
     store: Store, brand: str, as_of: Instant, out: Path, *, favourites: int, with_offers: bool, report: Report
 ) -> ScoreReport:
-    """Write ``out`` and, beside it, the offers file; reads no event at or after ``as_of``."""
+    """Write ``out`` and, beside it, the offers file; reads no event at or after ``as_of``.
+
+    Raises
+    ------
+    FieldError
+        If there is nobody to score.
+    """
     from features.history import open_history
     from serving.loading import Loader
     from serving.population import read_population
@@ -71,6 +78,9 @@ def write(
     with open_history(store, brand, before=as_of) as history:
         profiles = history.profiles(as_of, include_registered=True)
         categories = {product.product_id: product.category for product in history.products}
+    if not len(profiles):
+        expected = f"a time after the first event of brand {brand}: nobody was known before this one"
+        raise FieldError("as_of", to_iso(as_of), expected)
     with store.reading() as connection:
         population = read_population(connection, brand, profiles, as_of)
     notes = fallbacks(state.models, as_of)
@@ -89,6 +99,13 @@ def write(
         dict(state.models.versions),
         notes,
     )
+
+
+def _by_reason(fallbacks: dict[str, str]) -> dict[str, list[str]]:
+    outputs: dict[str, list[str]] = {}
+    for output, reason in fallbacks.items():
+        outputs.setdefault(reason, []).append(output)
+    return outputs
 
 
 def _scores(

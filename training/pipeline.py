@@ -73,7 +73,7 @@ def _trained(store: Store, tracker: tracking.Tracker, model: str, material: Mate
         tracking.register_name(tracker, model)
         return _skipped(model, error)
     except NotEnoughData as error:
-        return _skipped(model, error)
+        return _skipped(model, f"{error} ({_span(material)})")
     return Trained(
         model,
         deployment.version,
@@ -97,8 +97,14 @@ def _not_built(model: str) -> NotBuiltError | None:
     return None
 
 
-def _skipped(model: str, error: TrainingError) -> Trained:
-    return Trained(model, skipped=str(error))
+def _skipped(model: str, reason: TrainingError | str) -> Trained:
+    return Trained(model, skipped=str(reason))
+
+
+def _span(material: Material) -> str:
+    """Where in time was looked: one event with a wrong date can move every cutoff to where nothing happens."""
+    cutoffs, end = material.cutoffs, to_iso(material.as_of - 1)
+    return f"the last cutoff is {to_iso(cutoffs.validation)}, {cutoffs.horizon_days} days before the end at {end}"
 
 
 def _tidy(store: Store, brand: str, now: Instant, tracking_uri: str | None, report: Report) -> tracking.Tracker:

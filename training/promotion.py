@@ -144,8 +144,9 @@ def _sides(connection: Connection, brand: str, model: str, version: str | None) 
         found = named.get((model, CHALLENGER)) or champion
     if found is None:
         known = sorted({row.version for row in history(connection, brand, model)}, key=lambda text: (len(text), text))
-        wanted = f"version {version}" if version else "a trained version"
-        raise UnknownVersionError(f"{model}: got {wanted}, expected one of {', '.join(known) or '(none trained yet)'}")
+        if not known:
+            raise UnknownVersionError(f"{model}: no version was trained yet: lagniappe train {model}")
+        raise UnknownVersionError(f"{model}: got version {version}, expected one of {', '.join(known)}")
     return champion, found
 
 

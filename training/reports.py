@@ -1,6 +1,6 @@
 """What the verbs of training show: tables for people, plain documents for programs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -19,17 +19,31 @@ Document = dict[str, Any]
 
 
 def trained(results: "Sequence[Trained]") -> RenderableType:
-    """Every metric beside that of each baseline."""
-    table = _table("model", "version", "alias", "metric", "ours", "baselines")
-    for result in results:
-        if result.skipped is not None:
-            table.add_row(result.model, "–", "skipped", result.skipped, "", "")
+    """Of each version every metric beside that of each baseline; then what was skipped, and why."""
+    tables = [_metrics(result) for result in results if result.skipped is None]
+    notes = _by_reason((result.model, note) for result in results for note in result.notes)
+    skipped = _by_reason((result.model, f"skipped: {result.skipped}") for result in results if result.skipped)
+    return Group(*tables, *notes, *skipped)
+
+
+def _metrics(result: "Trained") -> Table:
+    table = _table(f"{result.model} {result.version} ({result.alias})", "ours", *map(_words, result.baselines))
+    for metric, value in result.metrics.items():
+        if metric.endswith(("_difference_low", "_difference_high")):
             continue
-        for number, (metric, value) in enumerate(result.metrics.items()):
-            head = (result.model, result.version, result.alias) if number == 0 else ("", "", "")
-            table.add_row(*head, _words(metric), _number(value), _baselines(result.baselines, metric))
-    notes = [Text(f"{result.model}: {note}") for result in results for note in result.notes]
-    return Group(table, *notes)
+        low, high = (result.metrics.get(f"{metric}_{end}") for end in ("low", "high"))
+        interval = "" if low is None or high is None else f" ({low:+.4g} to {high:+.4g})"
+        beside = [_number(values[metric]) if metric in values else "" for values in result.baselines.values()]
+        table.add_row(_words(metric), _number(value) + interval, *beside)
+    return table
+
+
+def _by_reason(reasons: Iterable[tuple[str, str]]) -> list[Text]:
+    """A line a reason, with all the models that it is about."""
+    models: dict[str, list[str]] = {}
+    for model, reason in reasons:
+        models.setdefault(reason, []).append(model)
+    return [Text(f"{', '.join(names)}: {reason}") for reason, names in models.items()]
 
 
 def compared(comparisons: "Sequence[Comparison]") -> RenderableType:
@@ -123,12 +137,6 @@ def _side(deployment: Deployment | None, record: Any) -> Document | None:
         return None
     known = {} if record is None else {"metrics": record.metrics, "baselines": record.baselines}
     return {**deployment_document(deployment), **known}
-
-
-def _baselines(baselines: Mapping[str, Mapping[str, float | None]], metric: str) -> str:
-    return ", ".join(
-        f"{_words(name)} {_number(values[metric])}" for name, values in baselines.items() if metric in values
-    )
 
 
 def _words(name: str) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from features.catalogue import upsert_customers, upsert_offers, upsert_products
 from features.entities import Customer, Offer, OfferKind, Product
+from features.errors import FieldError
 from features.event_files import ingest_events
 from features.instant import parse
 from lagniappe import application
@@ -61,6 +62,28 @@ def test_an_event_at_the_instant_changes_no_score(shop, tmp_path):
     )
 
     assert (before.rows, after.rows) == (3, 4)
+
+
+@pytest.mark.parametrize(("brand", "as_of"), [("default", parse("2025-12-31")), ("nobody", AS_OF)])
+def test_where_nobody_is_known_yet_there_is_an_error_and_no_file(sqlite_store, tmp_path, brand, as_of):
+    path = tmp_path / "events.csv"
+    path.write_text(EVENTS)
+    ingest_events(sqlite_store, [path], now=parse("2026-02-01"))
+
+    with pytest.raises(FieldError, match=f"as_of: got .* expected a time after the first event of brand {brand}"):
+        write(sqlite_store, brand, as_of, tmp_path / "s.parquet", favourites=10, with_offers=False, report=silent)
+
+    assert not (tmp_path / "s.parquet").exists()
+
+
+def test_a_reason_is_said_once_for_all_outputs_that_it_concerns(shop, tmp_path, capsys):
+    arguments = ["score", "--as-of", "2026-01-10", "--out", str(tmp_path / "o.parquet")]
+
+    application([*arguments, "--workspace", str(shop.workspace)], standalone_mode=False)
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "churn_probability, churn_risk_band, money_at_risk: no churn model has been trained" in lines
+    assert len(lines) == len(set(lines))
 
 
 def test_the_offers_file_lies_beside_and_holds_all_customers_and_offers(shop, tmp_path):

@@ -143,6 +143,19 @@ def test_a_model_that_was_asked_for_and_skipped_exits_with_1(shop: Store) -> Non
     assert not_built.startswith("not built in this version")
 
 
+def test_what_was_skipped_for_one_reason_is_said_in_one_line(shop: Store) -> None:
+    refused = call(shop, "train", "churn", "send-time", "--horizon-days", "400")
+
+    assert refused.stdout.startswith("churn, send-time: skipped: history: ")
+
+
+def test_comparing_what_was_never_trained_names_what_to_do(sqlite_store: Store) -> None:
+    refused = call(sqlite_store, "compare", "churn", "--json")
+
+    assert refused.exit_code == 1
+    assert "lagniappe train churn" in json.loads(refused.stdout)["error"]["message"]
+
+
 def test_examples_are_written(shop: Store, tmp_path: Path) -> None:
     out = tmp_path / "examples.parquet"
 

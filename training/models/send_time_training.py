@@ -59,6 +59,9 @@ def _check(snapshots: "Sequence[Snapshot]") -> None:
     if min(before, after) < FEWEST_ORDERS:
         found = f"{before} before and {after} after the last cutoffs"
         raise NotEnoughData("orders", found, f"at least {FEWEST_ORDERS} of each")
+    hours = np.unique(snapshots[-1].profiles.orders.hour % 24)
+    if len(hours) == 1:
+        raise NotEnoughData("orders", f"all of them at {hours[0]}:00", "times of day beside the dates")
 
 
 def learn_strengths(snapshots: "Sequence[Snapshot]", kinds: int, generator: np.random.Generator) -> Strengths:

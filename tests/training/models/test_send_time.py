@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from training.models.send_time import SendTimeModel, evaluate
 from training.models.week_hours import Segments, Strengths, hours_of
 
 ProfilesOf = Callable[..., Profiles]
+SnapshotOf = Callable[..., Snapshot]
+Order = tuple[float, Sequence[str]]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,13 @@ def test_the_held_out_orders_beat_everyones_hours(model: SendTimeModel, future: 
 
     assert found.metrics["log_loss_difference_high"] < 0
     assert found.metrics["top_3_hit_rate"] > found.baselines["everyones_hours"]["top_3_hit_rate"]
+
+
+def test_dates_without_times_of_day_are_refused(habits: dict[str, list[Order]], snapshot_of: SnapshotOf) -> None:
+    dated = {customer: [(float(int(at)), basket) for at, basket in orders] for customer, orders in habits.items()}
+
+    with pytest.raises(NotEnoughData, match="all of them at 0:00, expected times of day"):
+        SendTimeModel.fit([snapshot_of(dated, day) for day in (91, 119, 147)], {}, seed=0)
 
 
 def test_a_new_customer_gets_everyones_hours(model: SendTimeModel, future: Snapshot) -> None:
