@@ -150,9 +150,9 @@ def uniforms(salt: str, decision_id: str, count: int = 1) -> list[float]:
 
 def _epsilon_greedy(values: Vector, epsilon: float) -> Vector:
     _require_finite(values)
-    chances = np.full(len(values), epsilon / len(values))
-    chances[values.argmax()] += 1.0 - epsilon
-    return chances
+    chances = [epsilon / len(values)] * len(values)
+    chances[int(values.argmax())] += 1.0 - epsilon
+    return np.array(chances)
 
 
 def _softmax(values: Vector, temperature: float) -> Vector:

@@ -13,15 +13,17 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ProductTargets:
-    """m targets, and a row for each product that is in any of them (compressed sparse rows).
+    """m targets, and a row for each product that is in any of them.
 
-    The product of row r is in the targets ``target[offsets[r]:offsets[r + 1]]``.
+    Of thousands of products most are in the same few combinations of targets: the product of row r is in those of
+    combination ``c = combination[r]``, which are ``target[offsets[c]:offsets[c + 1]]``.
     """
 
     product_sets: tuple[Collection[str] | None, ...]
     """The products of each target; ``None`` means everything."""
     is_everything: NDArray[np.bool_]
     row_of_product: IdTable
+    combination: NDArray[np.int32]
     offsets: Integers
     target: NDArray[np.int32]
 
@@ -31,7 +33,10 @@ class ProductTargets:
     def of(self, product_id: str) -> NDArray[np.int32]:
         """The targets that name the product."""
         row = self.row_of_product.get(product_id)
-        return self.target[:0] if row is None else self.target[self.offsets[row] : self.offsets[row + 1]]
+        if row is None:
+            return self.target[:0]
+        combination = self.combination[row]
+        return self.target[self.offsets[combination] : self.offsets[combination + 1]]
 
 
 def index_targets(product_sets: Sequence[Collection[str] | None]) -> ProductTargets:
@@ -43,12 +48,15 @@ def index_targets(product_sets: Sequence[Collection[str] | None]) -> ProductTarg
     for number, products in enumerate(product_sets):
         for product_id in dict.fromkeys(products or ()):
             targets_of.setdefault(product_id, []).append(number)
+    combinations: dict[tuple[int, ...], int] = {}
+    combination = [combinations.setdefault(tuple(some), len(combinations)) for some in targets_of.values()]
     return ProductTargets(
         product_sets=tuple(product_sets),
         is_everything=np.array([products is None for products in product_sets], dtype=np.bool_),
         row_of_product=IdTable({product_id: row for row, product_id in enumerate(targets_of)}),
-        offsets=_offsets(map(len, targets_of.values())),
-        target=np.array([number for numbers in targets_of.values() for number in numbers], dtype=np.int32),
+        combination=np.array(combination, dtype=np.int32),
+        offsets=_offsets(map(len, combinations)),
+        target=np.array([number for some in combinations for number in some], dtype=np.int32),
     )
 
 

@@ -6,7 +6,7 @@ so a new field of a struct needs no new column. ``migrations/`` builds these tab
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
-REVISION = "0001"
+REVISION = "0002"
 """The revision of ``migrations/`` that makes the tables below."""
 
 metadata = MetaData()
@@ -129,7 +129,14 @@ decisions = Table(
     Column("idempotency_key", Text),
     Column("body", Text, nullable=False),
     Index("decisions_by_customer", "brand", "customer_id", "decided_at"),
-    Index("decisions_by_idempotency_key", "brand", "idempotency_key", unique=True),
+    Index(
+        "decisions_by_idempotency_key",
+        "brand",
+        "idempotency_key",
+        unique=True,
+        sqlite_where=text("idempotency_key IS NOT NULL"),
+        postgresql_where=text("idempotency_key IS NOT NULL"),
+    ),
 )
 """``offer_id`` is the first offer's, or ``none``."""
 
@@ -146,7 +153,6 @@ reservations = Table(
     Column("cost", BigInteger, nullable=False),
     Column("charged", BigInteger, nullable=False, server_default="0"),
     Index("reservations_by_customer", "brand", "customer_id"),
-    Index("reservations_by_offer", "brand", "offer_id"),
     Index(
         "reservations_to_expire",
         "expires_at",

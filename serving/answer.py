@@ -1,6 +1,6 @@
 """The answer that a decision becomes, and the decision that is left when some of its offers cannot be had."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -12,16 +12,23 @@ from serving.decision import ChosenOffer, Decision
 from serving.eligibility import Refusal
 from serving.schemas import ExperimentAnswer, NextBestOfferAnswer, OfferAnswer, TargetAnswer, shown_instant
 
-NO_TARGET = msgspec.Raw(b"null")
 Assigned = Sequence[tuple[Experiment, Variant]]
-
-
-Targets = Mapping[str, msgspec.Raw]
-"""The target of each offer, as it is shown: there may be thousands of products in one, so it is encoded but once."""
+Targets = Mapping[str, bytes]
+"""The target of each offer that has one, as JSON: of thousands of products, perhaps, so it is encoded but once."""
+_NO_TARGET = b'"target":null'
+"""As an offer without a target has it. In no text of an answer does it occur: quotes in texts are escaped."""
 
 
 def shown_targets(offers: Sequence[Offer]) -> Targets:
-    return {offer.offer_id: msgspec.Raw(msgspec.json.encode(_target(offer.target))) for offer in offers}
+    about_something = [offer for offer in offers if offer.target.products or offer.target.categories]
+    return {offer.offer_id: b'"target":' + msgspec.json.encode(_target(offer.target)) for offer in about_something}
+
+
+def with_targets(answer: bytes, offer_ids: Iterable[str], targets: Targets) -> bytes:
+    """The encoded answer with the targets of its offers in their places."""
+    pieces = answer.split(_NO_TARGET)
+    shown = [targets.get(offer_id, _NO_TARGET) for offer_id in offer_ids]
+    return b"".join([piece for pair in zip(pieces, [*shown, b""], strict=True) for piece in pair])
 
 
 def answer_of(
@@ -29,14 +36,13 @@ def answer_of(
     assigned: Assigned,
     model_versions: Mapping[str, str],
     currency: str | None,
-    targets: Targets,
     *,
     is_kept: bool,
 ) -> NextBestOfferAnswer:
-    """The answer of the contract; ``is_kept`` tells whether a decision is left behind to be asked about."""
+    """The answer of the contract without targets; ``is_kept``: whether a decision is left behind to be asked about."""
     return NextBestOfferAnswer(
         decision_id=decision.decision_id if is_kept else None,
-        offers=[_offer(chosen, currency, targets.get(chosen.offer_id, NO_TARGET)) for chosen in decision.offers],
+        offers=[_offer(chosen, currency) for chosen in decision.offers],
         no_offer_reason=decision.no_offer_reason,
         channel=decision.channel,
         send_at=shown_instant(decision.send_at),
@@ -48,7 +54,7 @@ def answer_of(
     )
 
 
-def _offer(chosen: ChosenOffer, currency: str | None, target: msgspec.Raw) -> OfferAnswer:
+def _offer(chosen: ChosenOffer, currency: str | None) -> OfferAnswer:
     offer = chosen.offer
     return OfferAnswer(
         offer_id=offer.offer_id,
@@ -57,7 +63,7 @@ def _offer(chosen: ChosenOffer, currency: str | None, target: msgspec.Raw) -> Of
         kind=offer.kind.value,
         value=chosen.value,
         currency=offer.currency or currency,
-        target=target,
+        target=None,
         propensity=chosen.propensity,
         expected_value=chosen.expected_value,
         accept_probability=chosen.accept_probability,
@@ -67,10 +73,7 @@ def _offer(chosen: ChosenOffer, currency: str | None, target: msgspec.Raw) -> Of
     )
 
 
-def _target(target: Target) -> TargetAnswer | None:
-    """Nothing where the offer is about everything."""
-    if not (target.products or target.categories):
-        return None
+def _target(target: Target) -> TargetAnswer:
     return TargetAnswer(target.products, target.categories)
 
 

@@ -44,13 +44,14 @@ def circumstances(
 ) -> Circumstances:
     """With a basket an order is certain, and what is in the basket would be bought anyway."""
     basket = request.basket or ()
-    own = history.purchases.share_of(history.orders) if predictions.affinity is None else predictions.affinity
-    is_certain = offers.targets.is_everything
+    affinity = predictions.affinity
+    if affinity is None:
+        affinity = np.where(offers.targets.is_everything, 1.0, history.purchases.share_of(history.orders))
     if basket:
-        is_certain = is_certain | about(offers.targets, (line.product_id for line in basket))
+        affinity = np.where(about(offers.targets, (line.product_id for line in basket)), 1.0, affinity)
     churn = predictions.churn_probability
     return Circumstances(
-        affinity=np.where(is_certain, 1.0, own),
+        affinity=affinity,
         target_spend=history.purchases.spend_in(history.orders),
         typical_order=(basket_amount(request, offers) or 0) / MONEY_SCALE
         or mean_order(profile)

@@ -5,6 +5,7 @@ or a random number generator: chance is a hash of the decision's id, so the same
 """
 
 from dataclasses import dataclass
+from itertools import starmap
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,23 +129,22 @@ def _best(codes: Codes, expected_value: Floats, most: int) -> NDArray[np.int64]:
 
 
 def _draw(case: Case, weighed: Weighed, shortlist: list[int]) -> _Drawn:
-    limit, worth = case.request.limit, np.empty(len(shortlist) + 1)
-    worth[_NONE] = case.policy.least_value
-    worth[1:] = weighed.values.expected_value[shortlist]
+    limit, values = case.request.limit, weighed.values
+    worth = [case.policy.least_value, *values.expected_value[shortlist].tolist()]
     exploration = EpsilonGreedy(case.policy.epsilon)
-    chances = probabilities(worth, exploration)
+    chances = probabilities(np.array(worth), exploration)
     numbers = uniforms(case.policy.salt, case.request.decision_id, limit + 2)
     if limit == 1:
         candidate, probability = draw(chances, numbers[0])
         menu = Menu((candidate,), (probability,))
     else:
-        menu = draw_menu(worth, exploration, _NONE, limit, numbers)
+        menu = draw_menu(np.array(worth), exploration, _NONE, limit, numbers)
     is_none = menu.candidates[0] == _NONE
     return _Drawn(
         rows=() if is_none else tuple([shortlist[candidate - 1] for candidate in menu.candidates]),
         propensities=menu.probabilities,
-        candidates=_candidates(case.offers, weighed.values, shortlist, worth.tolist(), chances.tolist()),
-        is_first_explored=menu.candidates[0] != int(worth.argmax()),
+        candidates=_candidates(case.offers, values, shortlist, worth, chances.tolist()),
+        is_first_explored=menu.candidates[0] != worth.index(max(worth)),
     )
 
 
@@ -153,9 +153,8 @@ def _candidates(
 ) -> tuple[Candidate, ...]:
     """``none`` and the offers of the shortlist."""
     accepts, named = values.accept_probability[shortlist].tolist(), offers.offers
-    rows = enumerate(shortlist)
-    found = [Candidate(named[row].offer_id, worth[at + 1], accepts[at], chances[at + 1]) for at, row in rows]
-    return (Candidate(NO_OFFER, 0.0, 0.0, chances[_NONE]), *found)
+    found = zip([named[row].offer_id for row in shortlist], worth[1:], accepts, chances[1:], strict=True)
+    return Candidate(NO_OFFER, 0.0, 0.0, chances[_NONE]), *starmap(Candidate, found)
 
 
 def _channel_and_moment(case: Case, weighed: Weighed, rows: tuple[int, ...]) -> tuple[str | None, Instant | None]:

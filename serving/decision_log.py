@@ -16,7 +16,7 @@ from features.event_log import append
 from features.events import NO_OFFER
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.schema import decisions
-from serving.answer import Assigned, Targets, answer_of, without_refused
+from serving.answer import Assigned, Targets, answer_of, with_targets, without_refused
 from serving.decision import Candidate, Decision, DecisionRequest, Predictions
 from serving.eligibility import Refusal
 from serving.errors import ConflictError
@@ -43,14 +43,14 @@ class Entry:
     idempotency_key: str | None = None
 
     def answer(self, decision: Decision, *, is_kept: bool = True) -> bytes:
-        return self._answer(decision, self.targets, is_kept=is_kept)
+        return self.with_targets(decision, self.answer_without_targets(decision, is_kept=is_kept))
 
-    def answer_without_targets(self, decision: Decision) -> bytes:
-        return self._answer(decision, {}, is_kept=True)
-
-    def _answer(self, decision: Decision, targets: Targets, *, is_kept: bool) -> bytes:
+    def answer_without_targets(self, decision: Decision, *, is_kept: bool = True) -> bytes:
         versions = self.predictions.model_versions
-        return _encode(answer_of(decision, self.assigned, versions, self.currency, targets, is_kept=is_kept))
+        return _encode(answer_of(decision, self.assigned, versions, self.currency, is_kept=is_kept))
+
+    def with_targets(self, decision: Decision, answer: bytes) -> bytes:
+        return with_targets(answer, [chosen.offer_id for chosen in decision.offers], self.targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ class Kept:
 
     answer: bytes
     decision: Decision | None
+    logged_answer: bytes = b""
+    """The answer without the targets."""
     has_lost_offers: bool = False
     """Whether offers that were decided on could not be reserved."""
     exposures: Sequence[Exposure] = ()
@@ -230,7 +232,8 @@ def _reservations(entry: Entry) -> list[Reservation]:
 
 def _kept(entry: Entry, refused: Mapping[str, Refusal] | None) -> Kept:
     decision = without_refused(entry.decision, refused) if refused else entry.decision
-    return Kept(entry.answer(decision), decision, bool(refused), entry.exposures)
+    answer = entry.answer_without_targets(decision)
+    return Kept(entry.with_targets(decision, answer), decision, answer, bool(refused), entry.exposures)
 
 
 def _row(entry: Entry, kept: Kept) -> dict[str, object]:
@@ -244,16 +247,16 @@ def _row(entry: Entry, kept: Kept) -> dict[str, object]:
         "offer_id": decision.offers[0].offer_id if decision.offers else NO_OFFER,
         "channel": decision.channel,
         "idempotency_key": entry.idempotency_key,
-        "body": _encode(_logged(entry, decision, kept.answer)).decode(),
+        "body": _encode(_logged(entry, decision, kept)).decode(),
     }
 
 
-def _logged(entry: Entry, decision: Decision, answer: bytes) -> LoggedDecision:
+def _logged(entry: Entry, decision: Decision, kept: Kept) -> LoggedDecision:
     predictions = entry.predictions
     return LoggedDecision(
         request=entry.request,
-        answer=msgspec.Raw(entry.answer_without_targets(decision)),
-        sent=NOT_SENT if entry.idempotency_key is None else msgspec.Raw(answer),
+        answer=msgspec.Raw(kept.logged_answer),
+        sent=NOT_SENT if entry.idempotency_key is None else msgspec.Raw(kept.answer),
         propensities={one.offer_id: one.propensity for one in decision.offers} or {NO_OFFER: decision.none_probability},
         none_probability=decision.none_probability,
         candidates=decision.candidates,

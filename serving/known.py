@@ -39,9 +39,11 @@ def is_blocked(customer: CustomerState) -> bool:
 
 def declines(profile: Profiles | None) -> list[tuple[str, Instant]]:
     """The offers that one customer declined, and when."""
-    if profile is None or not profile.contacts.facet.size:
+    if profile is None:
         return []
     contacts = profile.contacts
+    if _DECLINED not in contacts.facet.tobytes():
+        return []
     rows = np.flatnonzero(contacts.facet == _DECLINED)
     return [(contacts.vocabulary[contacts.code[row]], int(contacts.at[row])) for row in rows]
 

@@ -54,10 +54,6 @@ class TargetAnswer(Struct, frozen=True):
     categories: tuple[str, ...] = ()
 
 
-_TEXTS = {"type": "array", "items": {"type": "string"}}
-TARGET_SCHEMA = {"type": "object", "nullable": True, "properties": {"products": _TEXTS, "categories": _TEXTS}}
-
-
 class OfferAnswer(Struct, frozen=True, kw_only=True):
     """``propensity``: the probability, given the request and what was eligible, that this offer stood at this rank."""
 
@@ -67,8 +63,7 @@ class OfferAnswer(Struct, frozen=True, kw_only=True):
     kind: str
     value: float | None
     currency: str | None
-    target: Annotated[msgspec.Raw, Meta(extra_json_schema=TARGET_SCHEMA)]
-    """A :class:`TargetAnswer` or null, encoded already."""
+    target: TargetAnswer | None
     propensity: float
     expected_value: float
     accept_probability: float

@@ -61,9 +61,10 @@ def bought(targets: ProductTargets, products: Products) -> TargetPurchases:
     if products.lines.size:
         rows = products.numbers_in(targets.row_of_product)
         _add(
-            *(rows, products.lines, products.amount, targets.offsets, targets.target, targets.is_everything),
-            *(sums.lines, sums.amount),
-        )
+            rows, products.lines, products.amount,
+            targets.combination, targets.offsets, targets.target, targets.is_everything,
+            sums.lines, sums.amount,
+        )  # fmt: skip
     return sums
 
 
@@ -72,6 +73,7 @@ def _add(
     rows: Integers,
     lines: Integers,
     amount: Integers,
+    combination: NDArray[np.int32],
     offsets: Integers,
     target: NDArray[np.int32],
     is_everything: NDArray[np.bool_],
@@ -84,7 +86,7 @@ def _add(
         all_lines += lines[position]
         all_amount += amount[position]
         if row >= 0:
-            for place in range(offsets[row], offsets[row + 1]):
+            for place in range(offsets[combination[row]], offsets[combination[row] + 1]):
                 lines_of_target[target[place]] += lines[position]
                 amount_of_target[target[place]] += amount[position]
     for number in range(is_everything.size):

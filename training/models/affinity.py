@@ -45,7 +45,7 @@ class TargetFacts(NamedTuple):
     ----------
     products
         (rows, 4), a row as in :class:`features.product_targets.ProductTargets`: the usual days between purchases, the
-        repeat lift, the share of first purchases, and where the row's targets start.
+        repeat lift, the share of first purchases, and the combination of targets.
     trial
         (targets): the share of first purchases that falls to each.
     coefficients
@@ -63,10 +63,10 @@ def facts_of_targets(
     """Products that the model has never seen count for their buyers only; ``codes`` is its vocabulary."""
     code = np.array([codes.get(product_id, -1) for product_id in targets.row_of_product], dtype=np.int64)
     trial = weights.trial[code]
-    trials = np.repeat(trial, np.diff(targets.offsets))
+    trials = np.bincount(targets.combination, trial, len(targets.offsets) - 1)
     return TargetFacts(
-        np.stack([knowledge.gap_days[code], knowledge.repeat_lift[code], trial, targets.offsets[:-1]], axis=1),
-        np.bincount(targets.target, trials, len(targets)).astype(np.float64),
+        np.stack([knowledge.gap_days[code], knowledge.repeat_lift[code], trial, targets.combination], axis=1),
+        np.bincount(targets.target, np.repeat(trials, np.diff(targets.offsets)), len(targets)).astype(np.float64),
         np.concatenate([weights.own, weights.new, weights.calibration]),
     )
 
@@ -136,8 +136,8 @@ def fill_chances(
             into[i, t] = trial[t] * first_purchases
         count = _gather(row, first, last, products, met, facts)
         for k in range(count):
-            j, start = met[k], int(facts[k, 3])
-            end = offsets[row[j] + 1]
+            j, combination = met[k], int(facts[k, 3])
+            start, end = offsets[combination], offsets[combination + 1]
             if not _is_any(is_asked, target, start, end):
                 continue
             purchased = purchased_at(as_of, lines[j], last_at[j], decayed_at_last[j])
