@@ -68,10 +68,20 @@ class Store:
         sqlalchemy.exc.OperationalError
             If the turn to write does not come within ``LOCK_WAIT_SECONDS``, or the database is away.
         """
-        with self._for_writing.begin() as connection:
+        with self._for_writing.connect() as connection, self.writing_on(connection):
+            yield connection
+
+    @contextmanager
+    def writing_on(self, connection: Connection) -> Iterator[Connection]:
+        """:meth:`writing` on a connection of :meth:`connect_for_writing`: for who writes over and over."""
+        with connection.begin():
             if not self.is_sqlite:
                 connection.execute(_WAIT_FOR_THE_WRITERS_TURN)
             yield connection
+
+    def connect_for_writing(self) -> Connection:
+        """A connection to be kept, and closed, by the caller, and dropped after an error."""
+        return self._for_writing.connect()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -52,6 +52,7 @@ class Writer:
         self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
         self._gathered: list[_Waiting] = []
         self._waiting = 0
+        self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
@@ -93,6 +94,7 @@ class Writer:
             outcomes = self._commit(first, self._waiting_too)
             for loop, of_loop in groupby(outcomes, key=lambda outcome: outcome[0].loop):
                 self._tell(loop, list(of_loop))
+        self._drop_connection()
 
     def _waiting_too(self) -> Iterator[_Waiting]:
         """What else is waiting, up to about a whole batch."""
@@ -121,12 +123,25 @@ class Writer:
         self, batch: list[_Waiting], waiting_too: Callable[[], Iterator[_Waiting]] = lambda: iter(())
     ) -> list[_Outcome]:
         try:
-            with self._store.writing() as connection:
+            with self._store.writing_on(self._kept_connection()) as connection:
                 batch.extend(waiting_too())  # only now: the turn to write may have been long in coming
                 results = [result for group in _by_write(batch) for result in _written(connection, group)]
         except Exception as error:
+            self._drop_connection()
             return self._after_failure(batch, error)
         return [(waiting, result, None) for waiting, result in zip(batch, results, strict=True)]
+
+    def _kept_connection(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._store.connect_for_writing()
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        """What failed may have left it useless, as a server that was started anew does."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
 
     def _after_failure(self, batch: Sequence[_Waiting], error: Exception) -> list[_Outcome]:
         """One bad write may not take the others of its transaction with it, unless it is the store that fails."""
