@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from training.retraining import Retrained
 
 Document = dict[str, Any]
+_ENDS = ("_difference_low", "_difference_high")
+"""The interval of a difference, which is shown beside it or not at all."""
 
 
 def trained(results: "Sequence[Trained]") -> RenderableType:
@@ -29,7 +31,7 @@ def trained(results: "Sequence[Trained]") -> RenderableType:
 def _metrics(result: "Trained") -> Table:
     table = _table(f"{result.model} {result.version} ({result.alias})", "ours", *map(_words, result.baselines))
     for metric, value in result.metrics.items():
-        if metric.endswith(("_difference_low", "_difference_high")):
+        if metric.endswith(_ENDS):
             continue
         low, high = (result.metrics.get(f"{metric}_{end}") for end in ("low", "high"))
         interval = "" if low is None or high is None else f" ({low:+.4g} to {high:+.4g})"
@@ -118,6 +120,8 @@ def _compared(comparison: "Comparison") -> RenderableType:
     table = _table(comparison.model, *head, "difference (95 %)")
     before = comparison.champion_record.metrics if comparison.champion_record else {}
     for metric, value in comparison.challenger_record.metrics.items():
+        if metric.endswith(_ENDS):
+            continue
         table.add_row(_words(metric) + " (own held-out cutoff)", _number(before.get(metric)), _number(value), "")
     for paired in comparison.differences:
         interval = f"{paired.difference:+.4g} ({paired.low:+.4g} to {paired.high:+.4g})"
