@@ -144,8 +144,8 @@ def uniforms(salt: str, decision_id: str, count: int = 1) -> list[float]:
     numbers: list[float] = []
     while len(numbers) < count:
         words = unpack("<8Q", blake2b(key, salt=pack("<Q", len(numbers))).digest())
-        numbers.extend((word >> 11) * 2.0**-53 for word in words)
-    return numbers[:count]
+        numbers.extend([(word >> 11) * 2.0**-53 for word in words[: count - len(numbers)]])
+    return numbers
 
 
 def _epsilon_greedy(values: Vector, epsilon: float) -> Vector:

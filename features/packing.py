@@ -173,7 +173,14 @@ def _table(pieces: Sequence[_Pieces], columns: _Columns) -> list[NDArray[Any]]:
     """The offsets, then each column of all customers."""
     width = np.dtype(columns[0][1]).itemsize
     lengths = [len(some[0]) // width for some in pieces]
+    if not any(lengths):
+        return [_offsets(tuple(lengths)), *_nothing(columns)]
     return [_offsets(tuple(lengths)), *(_column(pieces, at, kind, lengths) for at, (_, kind) in enumerate(columns))]
+
+
+@lru_cache
+def _nothing(columns: _Columns) -> list[NDArray[Any]]:
+    return [np.empty(0, dtype=np.int64 if kind is np.int32 else kind) for _, kind in columns]
 
 
 def _column(pieces: Sequence[_Pieces], at: int, kind: type, lengths: Sequence[int]) -> NDArray[Any]:

@@ -175,6 +175,11 @@ class Permissions:
     may_personalise: bool
 
 
+def unrestricted(request: DecisionRequest) -> Permissions:
+    """The permissions of who never said anything."""
+    return Permissions(request.channels, frozenset(), may_personalise=True)
+
+
 def permissions(
     request: DecisionRequest, consent: Callable[[str], bool | None], rules: Rules, policy: Policy
 ) -> Permissions:

@@ -15,6 +15,7 @@ from serving.eligibility import (
     refuse_channel,
     refuse_hour,
     refuse_unsendable,
+    unrestricted,
 )
 from serving.known import consent, declines, is_blocked, with_consent
 from serving.offer_table import OfferTable
@@ -58,7 +59,8 @@ def weigh(case: Case) -> Weighed:
     request, customer, offers, policy = case.request, case.customer, case.offers, case.policy
     profile, rules = customer.profile, offers.rules
     usable = None if profile is None else with_consent(profile)
-    allowed = permissions(request, consent(customer), rules, policy)
+    is_silent = profile is None or not profile.states[0]
+    allowed = unrestricted(request) if is_silent else permissions(request, consent(customer), rules, policy)
     known = facts(request.decided_at, customer, case.predictions)
     spend = basket_amount(request, offers)
     blocked, declined = is_blocked(customer), declines(profile)
