@@ -152,7 +152,7 @@ reservations = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("cost", BigInteger, nullable=False),
     Column("charged", BigInteger, nullable=False, server_default="0"),
-    Index("reservations_by_customer", "brand", "customer_id"),
+    Index("reservations_by_customer", "brand", "customer_id", "state", "offer_id", "decided_at", "expires_at"),
     Index(
         "reservations_to_expire",
         "expires_at",
@@ -160,7 +160,10 @@ reservations = Table(
         postgresql_where=text("state = 'reserved'"),
     ),
 )
-"""``state`` is reserved, confirmed, accepted or released; ``cost`` is the worst case, ``charged`` what it came to."""
+"""``state`` is reserved, confirmed, accepted or released; ``cost`` is the worst case, ``charged`` what it came to.
+
+``reservations_by_customer`` holds all that a decision asks of them, with those released out of its way.
+"""
 
 offer_usage = Table(
     "offer_usage",

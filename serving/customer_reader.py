@@ -14,7 +14,7 @@ from features.packing import unpack_all
 from features.point_query import Questions
 from features.store import Store
 from serving.decision import CustomerState, OfferUse
-from serving.reservations import RELEASED, RESERVED
+from serving.reservations import HOLDING, RELEASED, RESERVED
 
 _Id = tuple[str, str]
 """Brand and customer."""
@@ -27,7 +27,7 @@ SELECT asked.brand, asked.customer_id,
     (SELECT p.body FROM profiles p WHERE p.brand = asked.brand AND p.customer_id = asked.customer_id),
     (SELECT c.body FROM customers c WHERE c.brand = asked.brand AND c.customer_id = asked.customer_id),
     (SELECT {uses} FROM reservations r
-        WHERE r.brand = asked.brand AND r.customer_id = asked.customer_id AND r.state <> '{released}')
+        WHERE r.brand = asked.brand AND r.customer_id = asked.customer_id AND r.state IN ({holding}))
 FROM asked
 """
 """All at once, as JSON where there are several: after a commit each further question costs as much as the first."""
@@ -63,9 +63,10 @@ class CustomerReader:
 
     def __init__(self, store: Store) -> None:
         questions = Questions(store)
+        holding = ", ".join(f"'{state}'" for state in HOLDING)
         uses = _USES_SQLITE if store.is_sqlite else _USES_POSTGRESQL
         self._known = [
-            questions.rows(_KNOWN.format(asked=", ".join(["(?, ?)"] * count), uses=uses, released=RELEASED))
+            questions.rows(_KNOWN.format(asked=", ".join(["(?, ?)"] * count), uses=uses, holding=holding))
             for count in range(1, MOST_AT_ONCE + 1)
         ]
         self._merged_into = questions.value("SELECT customer_id FROM merges WHERE brand = ? AND merged_customer_id = ?")

@@ -23,6 +23,8 @@ from serving.prepared import Prepared
 
 RESERVED = "reserved"
 RELEASED = "released"
+HOLDING = (RESERVED, "confirmed", "accepted")
+"""The states in which something is held."""
 OfferKey = tuple[str, str]
 """Brand and offer."""
 
@@ -133,7 +135,7 @@ def _count_held(connection: Connection, one: Reservation, cap: CapPerCustomer) -
         reservations.c.customer_id == one.customer_id,
         reservations.c.offer_id == one.offer.offer_id,
         reservations.c.decided_at > one.decided_at - int(cap.days * MICROSECONDS_PER_DAY),
-        reservations.c.state != RELEASED,
+        reservations.c.state.in_(HOLDING),
         or_(reservations.c.state != RESERVED, reservations.c.expires_at > one.decided_at),
     )
     return connection.execute(query).scalar_one()

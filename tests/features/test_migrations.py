@@ -48,6 +48,8 @@ def test_profiles_of_the_first_revision_are_packed_anew(store: Store) -> None:
         connection.execute(
             text("CREATE UNIQUE INDEX decisions_by_idempotency_key ON decisions (brand, idempotency_key)")
         )
+        connection.execute(text("DROP INDEX reservations_by_customer"))
+        connection.execute(text("CREATE INDEX reservations_by_customer ON reservations (brand, customer_id)"))
         connection.execute(text("CREATE INDEX reservations_by_offer ON reservations (brand, offer_id)"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     url = None if store.is_sqlite else store.engine.url.render_as_string(hide_password=False)
