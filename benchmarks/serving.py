@@ -45,7 +45,7 @@ from training.registry import CHAMPION, current
 ROOT = Path(__file__).resolve().parent.parent
 OFFERS = 50
 CUSTOMERS = 2_500
-CONCURRENCIES = (1, 8)
+CONCURRENCIES = (1, 8, 32)
 TREES, LEAVES = 200, 31
 AFTER_THE_DATA = parse("2018-02-01")
 SERVER_CORE, LOAD_CORE = 0, 1
