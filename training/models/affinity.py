@@ -138,7 +138,7 @@ def fill_chances(
         for k in range(count):
             j, combination = met[k], int(facts[k, 3])
             start, end = offsets[combination], offsets[combination + 1]
-            if not _is_any(is_asked, target, start, end):
+            if _count(is_asked, target, start, end) == 0:
                 continue
             purchased = purchased_at(as_of, lines[j], last_at[j], decayed_at_last[j])
             own_terms(purchased, orders, rhythm, facts[k, 0], facts[k, 1], terms)
@@ -166,11 +166,11 @@ def _gather(row: Integers, first: int, last: int, products: Floats, met: Integer
 
 
 @compiled
-def _is_any(flags: Flags, places: NDArray[np.int32], first: int, last: int) -> bool:
+def _count(flags: Flags, places: NDArray[np.int32], first: int, last: int) -> int:
+    count = 0
     for at in range(first, last):
-        if flags[places[at]]:
-            return True
-    return False
+        count += flags[places[at]]
+    return count
 
 
 @compiled
