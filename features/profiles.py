@@ -245,7 +245,7 @@ def concatenate(parts: Sequence[Profiles]) -> Profiles:
         return parts[0]
     if not parts:
         return empty()
-    if (batch := _all_of_one_batch(parts)) is not None:
+    if (batch := _of_one_batch(parts)) is not None:
         return batch
     return Profiles(
         [customer_id for part in parts for customer_id in part.customer_ids],
@@ -261,13 +261,16 @@ def concatenate(parts: Sequence[Profiles]) -> Profiles:
     )
 
 
-def _all_of_one_batch(parts: Sequence[Profiles]) -> Profiles | None:
-    if parts[0].lies_in is None:
-        return None
-    batch = parts[0].lies_in[0]
+def _of_one_batch(parts: Sequence[Profiles]) -> Profiles | None:
+    """What lies in one batch anyway need not be put together; where it is all of the batch, not even be taken out."""
     places = [part.lies_in for part in parts]
-    in_order = (place is not None and place[0] is batch and place[1] == row for row, place in enumerate(places))
-    return batch if len(batch) == len(parts) and all(in_order) else None
+    if places[0] is None:
+        return None
+    batch = places[0][0]
+    rows = [place[1] for place in places if place is not None and place[0] is batch]
+    if len(rows) < len(parts):
+        return None
+    return batch if rows == list(range(len(batch))) else batch.take(rows)
 
 
 def _concatenate(tables: list[Ragged]) -> Ragged:

@@ -12,8 +12,9 @@ from features.batching import to_batch, to_profile
 from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_HOUR, parse
 from features.merging import merge_batches
-from features.packing import pack, pack_row, unpack
+from features.packing import pack, pack_row, unpack, unpack_all
 from features.profile import Profile, fold, merge, needs_refold
+from features.profiles import Profiles, concatenate
 from features.vector import FEATURES, FutureProfileError, vector
 
 ZONE = "America/New_York"
@@ -151,6 +152,25 @@ def test_packing_loses_nothing(events: list[Event]) -> None:
     profile = fold(events, ZONE)
 
     assert to_profile(unpack("anna", pack("anna", profile, ZONE))) == profile
+
+
+@given(st.lists(events_of(cancellations=True), min_size=1, max_size=4), st.data())
+def test_unpacked_together_each_is_what_it_would_be_alone(histories: list[list[Event]], data: st.DataObject) -> None:
+    folded = [fold(events, ZONE) for events in histories]
+    names = [str(number) for number in range(len(folded))]
+    batch = unpack_all(names, [pack(name, one, ZONE) for name, one in zip(names, folded, strict=True)])
+    apart = batch.apart()
+    rows = data.draw(st.lists(st.sampled_from(range(len(folded))), min_size=1))
+
+    assert [to_profile(one) for one in apart] == folded
+    assert concatenate(apart) is batch
+    assert_each(concatenate([apart[row] for row in rows]), [folded[row] for row in rows])
+    mixed = [*apart, unpack("alone", pack("alone", folded[0], ZONE))]
+    assert_each(concatenate(mixed), [*folded, folded[0]])
+
+
+def assert_each(profiles: Profiles, expected: list[Profile]) -> None:
+    assert [to_profile(profiles.take([row])) for row in range(len(profiles))] == expected
 
 
 @given(events_of(), event())
