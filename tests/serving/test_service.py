@@ -304,6 +304,34 @@ def test_a_question_about_the_past_knows_nothing_later(client: Any) -> None:
     assert "unknown_customer" not in now["fallback"]
 
 
+def test_those_who_ask_together_are_decided_on_as_alone(client: Any, rows: Callable[[Any], list[Any]]) -> None:
+    bought = [purchase(f"t{number}", f"t{number % 3}", amount=10.0 + number) for number in range(9)]
+    client.post("/events", events=bought)
+    client.post("/events", events=[{**purchase("t9", "t0"), "brand": "other"}])
+    people = ("t0", "t1", "t2", "t-nobody")
+    asked = [{"customer_id": name, "brand": brand} for name in people for brand in ("default", "other")]
+    for one in asked:
+        client.post("/next_best_offer", **one)
+
+    together = client.ask_together("/next_best_offer", asked + asked)
+
+    assert [response.status_code for response in together] == [200] * len(together)
+    considered: dict[Any, list[Any]] = {}
+    for row in rows(select(decisions).where(decisions.c.customer_id.in_(people))):
+        seen = json.loads(row.body)
+        considered.setdefault((row.customer_id, row.brand), []).append((seen["candidates"], seen.get("features")))
+    assert {len(some) for some in considered.values()} == {3}
+    assert all(some == [some[0]] * 3 for some in considered.values())
+
+
+def test_one_who_asks_wrongly_takes_nobody_along(client: Any) -> None:
+    answers = client.ask_together(
+        "/next_best_offer", [{"customer_id": "t1"}, {"customer_id": 7}, {"customer_id": "t2"}]
+    )
+
+    assert [answer.status_code for answer in answers] == [200, 400, 200]
+
+
 def test_an_experiment_is_answered_and_its_exposure_logged_once(
     client: Any, workspace: Path, rows: Callable[[Any], list[Any]]
 ) -> None:
