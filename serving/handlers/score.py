@@ -9,7 +9,7 @@ import numpy as np
 
 from features.customer_links import present_ids
 from features.instant import Instant, to_iso
-from features.packing import unpack
+from features.packing import unpack_all
 from features.profile_store import read_profiles
 from features.profiles import Profiles, concatenate, empty
 from serving.application import Application
@@ -62,7 +62,7 @@ def _profiles(application: Application, brand: str, customer_ids: Sequence[str],
     with application.store.reading() as connection:
         present = present_ids(connection, brand, customer_ids)
         packed = read_profiles(connection, brand, list(set(present.values())))
-    known = {customer_id: unpack(customer_id, body) for customer_id, body in packed.items()}
+    known = dict(zip(packed, unpack_all(list(packed), list(packed.values())).apart(), strict=True))
     ahead = [customer_id for customer_id, profile in known.items() if application.past.is_ahead(profile, now)]
     if ahead:
         for customer_id in ahead:
