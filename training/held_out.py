@@ -37,7 +37,7 @@ class HeldOut:
     losses: dict[str, Floats]
     calibration: dict[str, float]
 
-    def is_same_question(self, other: "HeldOut") -> bool:
+    def is_comparable_with(self, other: "HeldOut") -> bool:
         return (self.as_of, self.horizon_days) == (other.as_of, other.horizon_days)
 
     @property

@@ -9,10 +9,10 @@ from training import tracking
 from training.alias_follower import follow_once
 from training.errors import NotEnoughData, TrainingError
 from training.learners import NotBuiltError, learner
-from training.material import Material, gather
 from training.model_files import remove_incoming
 from training.one_at_a_time import training_alone
 from training.registry import history
+from training.training_data import TrainingData, gather
 from training.version import Attempt, make_version
 
 Report = Callable[[str], None]
@@ -59,21 +59,21 @@ def train(
     with training_alone(store.workspace):
         tracker = _tidy(store, brand, now, tracking_uri, report)
         try:
-            material = gather(store, brand, as_of, horizon_days, seed, report)
+            data = gather(store, brand, as_of, horizon_days, seed, report)
         except NotEnoughData as error:
             return [_skipped(model, _not_built(model) or error) for model in models]
         attempt = Attempt(now, seed, tuning_trials, report)
-        return [_trained(store, tracker, model, material, attempt) for model in models]
+        return [_trained(store, tracker, model, data, attempt) for model in models]
 
 
-def _trained(store: Store, tracker: tracking.Tracker, model: str, material: Material, attempt: Attempt) -> Trained:
+def _trained(store: Store, tracker: tracking.Tracker, model: str, data: TrainingData, attempt: Attempt) -> Trained:
     try:
-        deployment, record = make_version(store, tracker, learner(model), material, attempt)
+        deployment, record = make_version(store, tracker, learner(model), data, attempt)
     except NotBuiltError as error:
         tracking.register_name(tracker, model)
         return _skipped(model, error)
     except NotEnoughData as error:
-        return _skipped(model, f"{error} ({_span(material)})")
+        return _skipped(model, f"{error} ({_span(data)})")
     return Trained(
         model,
         deployment.version,
@@ -101,9 +101,9 @@ def _skipped(model: str, reason: TrainingError | str) -> Trained:
     return Trained(model, skipped=str(reason))
 
 
-def _span(material: Material) -> str:
+def _span(data: TrainingData) -> str:
     """Where in time was looked: one event with a wrong date can move every cutoff to where nothing happens."""
-    cutoffs, end = material.cutoffs, to_iso(material.as_of - 1)
+    cutoffs, end = data.cutoffs, to_iso(data.as_of - 1)
     return f"the last cutoff is {to_iso(cutoffs.validation)}, {cutoffs.horizon_days} days before the end at {end}"
 
 

@@ -9,6 +9,7 @@ from features.store import Store
 from features.vector import FINGERPRINT
 from training.errors import TrainingError
 from training.held_out import PairedDifference, paired_differences
+from training.paired_evaluation import measured_alike
 from training.registry import (
     CHALLENGER,
     CHAMPION,
@@ -20,7 +21,6 @@ from training.registry import (
     former_champion,
     history,
 )
-from training.same_question import measured_alike
 from training.version_record import VersionRecord, read_record
 
 LARGEST_WORSENING = 0.05

@@ -12,10 +12,10 @@ from features.vector import FINGERPRINT
 from training import tracking
 from training.held_out import held_out, save_held_out
 from training.learners import Learner
-from training.material import Material
 from training.model_card import model_card
 from training.model_files import install, version_path
 from training.registry import CHALLENGER, CHAMPION, Deployment, current, deploy
+from training.training_data import TrainingData
 from training.tuning import Fold, Parameters, Tuned, time_ordered_folds, tune
 from training.validation_plots import draw
 from training.version_record import HELD_OUT_FOLDER, VersionRecord, write_record
@@ -23,7 +23,7 @@ from training.version_record import HELD_OUT_FOLDER, VersionRecord, write_record
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The settings of a training that are not data."""
+    """The settings of a training besides its data."""
 
     now: Instant
     seed: int = 0
@@ -32,7 +32,7 @@ class Attempt:
 
 
 def make_version(
-    store: Store, tracker: tracking.Tracker, learner: Learner, material: Material, attempt: Attempt
+    store: Store, tracker: tracking.Tracker, learner: Learner, data: TrainingData, attempt: Attempt
 ) -> tuple[Deployment, VersionRecord]:
     """Trained, measured, logged, registered and deployed: as champion if it is the first, else as challenger.
 
@@ -41,10 +41,10 @@ def make_version(
     NotEnoughData
     """
     with tracking.run(tracker, learner.name, attempt.now) as run_id:
-        parameters, notes = _parameters(store, tracker, learner, material, attempt, run_id)
+        parameters, notes = _parameters(store, tracker, learner, data, attempt, run_id)
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            record = _fit(tracker.brand, learner, material, parameters, notes, attempt, folder)
+            record = _fit(tracker.brand, learner, data, parameters, notes, attempt, folder)
             _log(tracker, run_id, record, folder, attempt.now)
             version = tracking.register(tracker, run_id, learner.name)
             path = version_path(tracker.brand, learner.name, version, run_id)
@@ -57,7 +57,7 @@ def make_version(
 def _fit(
     brand: str,
     learner: Learner,
-    material: Material,
+    data: TrainingData,
     parameters: Parameters,
     notes: tuple[str, ...],
     attempt: Attempt,
@@ -65,13 +65,13 @@ def _fit(
 ) -> VersionRecord:
     """The files of a version in ``folder``: model (with its held-out twin inside), plots, card."""
     attempt.report(f"{learner.name}: training")
-    twin = learner.fit(material.training, parameters, attempt.seed)
-    evaluation = learner.evaluate(twin, material.validation)
+    twin = learner.fit(data.training, parameters, attempt.seed)
+    evaluation = learner.evaluate(twin, data.validation)
     record = VersionRecord(
         learner.name,
         brand,
         FINGERPRINT,
-        material.window,
+        data.window,
         parameters,
         _finite(evaluation.metrics),
         {name: _finite(values) for name, values in evaluation.baselines.items()},
@@ -82,25 +82,25 @@ def _fit(
     twin_folder = saved / HELD_OUT_FOLDER
     twin_folder.mkdir(parents=True)
     twin.save(twin_folder)
-    save_held_out(held_out(twin, material.validation), twin_folder)
-    learner.fit(material.snapshots, parameters, attempt.seed).save(saved)
+    save_held_out(held_out(twin, data.validation), twin_folder)
+    learner.fit(data.snapshots, parameters, attempt.seed).save(saved)
     write_record(record, saved)
-    draw(twin, material.validation, folder / "plots")
+    draw(twin, data.validation, folder / "plots")
     (folder / "model_card.md").write_text(model_card(record), encoding="utf-8")
     return record
 
 
 def _parameters(
-    store: Store, tracker: tracking.Tracker, learner: Learner, material: Material, attempt: Attempt, run_id: str
+    store: Store, tracker: tracking.Tracker, learner: Learner, data: TrainingData, attempt: Attempt, run_id: str
 ) -> tuple[Parameters, tuple[str, ...]]:
-    notes = (material.cutoffs.note,) if material.cutoffs.note else ()
+    notes = (data.cutoffs.note,) if data.cutoffs.note else ()
     if not attempt.tuning_trials:
         return {}, notes
-    folds = time_ordered_folds(material.training)
+    folds = time_ordered_folds(data.training)
     if not folds or not learner.search_space:
         reason = "it has no parameters to tune" if folds else "the history has room for no fold"
         return {}, (*notes, f"not tuned: {reason}")
-    tuned = _tuned(store, tracker.brand, learner, material, attempt, folds)
+    tuned = _tuned(store, tracker.brand, learner, data, attempt, folds)
     with tracking.run(tracker, f"{learner.name}-best-trial", attempt.now, parent_run_id=run_id) as child:
         tracking.log_values(tracker, child, attempt.now, tuned.parameters, {"loss": tuned.loss})
     note = f"tuned in {tuned.trials} trials ({tuned.pruned} pruned, {tuned.resumed} from an earlier search)"
@@ -108,13 +108,13 @@ def _parameters(
 
 
 def _tuned(
-    store: Store, brand: str, learner: Learner, material: Material, attempt: Attempt, folds: list[Fold]
+    store: Store, brand: str, learner: Learner, data: TrainingData, attempt: Attempt, folds: list[Fold]
 ) -> Tuned:
     def loss(parameters: Parameters, fold: Fold) -> float:
         training, later = fold
         return held_out(learner.fit(training, parameters, attempt.seed), later).main_loss
 
-    study = f"{brand}.{learner.name} {to_iso(material.as_of)} {material.cutoffs.horizon_days} days {FINGERPRINT}"
+    study = f"{brand}.{learner.name} {to_iso(data.as_of)} {data.cutoffs.horizon_days} days {FINGERPRINT}"
     return tune(
         store.workspace,
         study,

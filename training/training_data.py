@@ -20,7 +20,7 @@ _FEWEST_CUSTOMERS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class TrainingData:
     """``snapshots`` are of all cutoffs, oldest first; the last one is held out when a model is measured."""
 
     first_at: Instant
@@ -57,7 +57,7 @@ def gather(
     horizon_days: int | None,
     seed: int,
     report: Callable[[str], None] = lambda _: None,
-) -> Material:
+) -> TrainingData:
     """The snapshots of a brand's history before ``as_of``, of a sample where there are very many customers.
 
     Raises
@@ -76,16 +76,16 @@ def gather(
         for number, cutoff in enumerate(cutoffs.all, 1):
             report(f"looking at cutoff {number} of {len(cutoffs.all)}")
             snapshots.append(sample(past.snapshot(cutoff, cutoffs.horizon_days), generator))
-        material = Material(past.first_at, past.last_at + 1, cutoffs, snapshots)
-    _check(material)
-    return material
+        data = TrainingData(past.first_at, past.last_at + 1, cutoffs, snapshots)
+    _check(data)
+    return data
 
 
-def _check(material: Material) -> None:
-    customers = len(material.validation.profiles)
+def _check(data: TrainingData) -> None:
+    customers = len(data.validation.profiles)
     if customers < _FEWEST_CUSTOMERS:
         raise NotEnoughData(
             "customers", customers, f"at least {_FEWEST_CUSTOMERS} with an event before the last cutoff"
         )
-    if not sum(int(snapshot.orders.sum()) for snapshot in material.training):
+    if not sum(int(snapshot.orders.sum()) for snapshot in data.training):
         raise NotEnoughData("purchases", "none in the windows after the cutoffs", "some to learn from")

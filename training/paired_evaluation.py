@@ -16,7 +16,7 @@ def measured_alike(
 ) -> tuple[HeldOut, HeldOut]:
     """What the champion and the challenger lose on the later of their held-out cutoffs."""
     first, second = _stored(store, champion), _stored(store, challenger)
-    if first.is_same_question(second):
+    if first.is_comparable_with(second):
         return first, second
     if first.as_of < second.as_of:
         return _measured_at(store, brand, model, champion, challenger), second
