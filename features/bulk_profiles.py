@@ -1,6 +1,7 @@
 """Profiles kept up with bulk loads: what a file adds is aggregated and merged in, or all is folded anew."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import ibis
@@ -12,13 +13,12 @@ from features.brand import read_brand
 from features.catalogue import read_customers
 from features.customer_links import CustomerLinks, members
 from features.instant import Instant
-from features.lake import DuckDB, Segment
+from features.lake import DuckDB, Segment, files_sql
 from features.log_table import make_log
 from features.merging import merge_batches
 from features.packing import pack_all, unpack_all
 from features.profile_store import delete_profiles, read_profiles, write_profiles
 from features.profiles import Profiles
-from features.source_files import quoted
 
 PackedProfile = tuple[str, bytes, Instant]
 """(customer_id, packed profile, its last event)."""
@@ -27,19 +27,20 @@ _ROWS_AT_ONCE = 2_000_000
 _CUSTOMERS_AT_ONCE = 20_000
 
 
-def whereabouts(connection: Connection, brand: str) -> Whereabouts:
-    """The time zones of a brand's customers; merges are followed elsewhere."""
-    zones = {c.customer_id: c.timezone for c in read_customers(connection, brand) if c.timezone is not None}
+def whereabouts(connection: Connection, brand: str, customer_ids: Iterable[str] | None = None) -> Whereabouts:
+    """The time zones of a brand's customers, or of some; merges are followed elsewhere."""
+    found = read_customers(connection, brand, customer_ids)
+    zones = {customer.customer_id: customer.timezone for customer in found if customer.timezone is not None}
     return Whereabouts({}, zones, read_brand(connection, brand).timezone)
 
 
-def aggregate_segment(
-    duck: DuckDB, lake: Path, segment: Segment, known: Whereabouts, roots: dict[str, str]
+def aggregate_segments(
+    duck: DuckDB, lake: Path, segments: Sequence[Segment], known: Whereabouts, roots: dict[str, str]
 ) -> Iterator[Profiles]:
-    """What one file adds to profiles, in batches that share no customer."""
+    """What some files add to profiles, in batches that share no customer."""
     _make_roots(duck, roots)
-    parts = segment.rows // _ROWS_AT_ONCE + 1
-    rows = f"read_parquet({quoted(str(lake / segment.path))})"
+    parts = sum(segment.rows for segment in segments) // _ROWS_AT_ONCE + 1
+    rows = f"read_parquet({files_sql(lake, segments)})"
     database = ibis.duckdb.from_connection(duck)
     for part in range(parts):
         chosen = f"WHERE hash(customer_id) % {parts} = {part}" if parts > 1 else ""
@@ -61,18 +62,44 @@ def _rooted(rows: str) -> str:
     )
 
 
-def merge_in(connection: Connection, brand: str, added: Profiles) -> list[str]:
-    """Merge what was added into the profiles that are kept; the customers whose profile must be folded anew."""
-    left: list[str] = []
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Profiles with what was added to them, packed. ``former`` are those that were kept, as they were read."""
+
+    added: Profiles
+    former: Mapping[str, bytes]
+    packed: Sequence[PackedProfile]
+    entangled: Sequence[str]
+    """Those whose profile must be folded anew."""
+
+
+def merge(connection: Connection, brand: str, added: Profiles) -> Iterator[Merged]:
+    """Add to the profiles that are kept, some thousands at a time; nothing is written yet."""
     for start in range(0, len(added.customer_ids), _CUSTOMERS_AT_ONCE):
-        some = added.take(range(start, min(start + _CUSTOMERS_AT_ONCE, len(added.customer_ids))))
-        packed = read_profiles(connection, brand, some.customer_ids)
-        if packed:
-            kept = unpack_all(list(packed), list(packed.values()))
-            entangled = (_with_cancellations(kept) | _with_cancellations(some)) & set(packed)
-            left += sorted(entangled)
-            some = merge_batches(_without(kept, entangled), _without(some, entangled))
-        write_profiles(connection, brand, pack_all(some))
+        yield _merged(connection, brand, added.take(range(start, min(start + _CUSTOMERS_AT_ONCE, len(added)))))
+
+
+def _merged(connection: Connection, brand: str, added: Profiles) -> Merged:
+    former = read_profiles(connection, brand, added.customer_ids)
+    if not former:
+        return Merged(added, former, list(pack_all(added)), ())
+    kept = unpack_all(list(former), list(former.values()))
+    entangled = (_with_cancellations(kept) | _with_cancellations(added)) & set(former)
+    sums = merge_batches(_without(kept, entangled), _without(added, entangled))
+    return Merged(added, former, list(pack_all(sums)), sorted(entangled))
+
+
+def write_merged(connection: Connection, brand: str, merged: Merged) -> list[str]:
+    """Write what was merged, anew where the profile has changed since; who must be folded anew."""
+    ids = merged.added.customer_ids
+    present = read_profiles(connection, brand, ids)
+    changed = {customer_id for customer_id in ids if present.get(customer_id) != merged.former.get(customer_id)}
+    write_profiles(connection, brand, (row for row in merged.packed if row[0] not in changed))
+    left = [customer_id for customer_id in merged.entangled if customer_id not in changed]
+    if changed:
+        again = _merged(connection, brand, _without(merged.added, set(ids) - changed))
+        write_profiles(connection, brand, again.packed)
+        left += again.entangled
     return left
 
 

@@ -1,10 +1,11 @@
 """Products, customers and offers in the store: a row whose key is known takes the former one's place."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Column, Connection, Table, func, select
+from sqlalchemy import Column, Connection, Select, Table, func, select
 
 from features import schema
 from features.entities import Customer, Offer, Product
@@ -14,6 +15,7 @@ from features.store import Store, upsert
 
 Entity = TypeVar("Entity")
 
+_CHUNK = 10_000
 _encode = msgspec.json.Encoder().encode
 _product = msgspec.json.Decoder(Product)
 _customer = msgspec.json.Decoder(Customer)
@@ -44,11 +46,21 @@ def read_offers(connection: Connection, *brands: str) -> list[Offer]:
     return _read_all(connection, schema.offers, brands, _offer.decode)
 
 
-def read_customers(connection: Connection, brand: str) -> Iterator[Customer]:
-    """The customers of a brand, one after another; the connection must stay open meanwhile."""
+def read_customers(connection: Connection, brand: str, customer_ids: Iterable[str] | None = None) -> Iterator[Customer]:
+    """The customers of a brand, or some of them, one after another; the connection must stay open meanwhile."""
     query = select(schema.customers.c.body).where(schema.customers.c.brand == brand)
-    for body in connection.execute(query, execution_options={"yield_per": 10_000}).scalars():
-        yield _customer.decode(body)
+    for wanted in _some_at_a_time(query, customer_ids):
+        for body in connection.execute(wanted, execution_options={"yield_per": _CHUNK}).scalars():
+            yield _customer.decode(body)
+
+
+def _some_at_a_time(query: Select[Any], customer_ids: Iterable[str] | None) -> Iterator[Select[Any]]:
+    if customer_ids is None:
+        yield query
+        return
+    remaining = iter(customer_ids)
+    while some := list(islice(remaining, _CHUNK)):
+        yield query.where(schema.customers.c.customer_id.in_(some))
 
 
 def read_customer(connection: Connection, brand: str, customer_id: str) -> Customer | None:

@@ -1,15 +1,15 @@
 """Files of events, taken in without a Python object per row.
 
-A file is read and judged by DuckDB, what is new goes to the lake as Parquet, and in one transaction that file is
-counted and the profiles of its customers are brought up to it. Stopped at any point before, nothing has happened but
-an uncounted file, which the next ingest removes.
+A file is read and judged by DuckDB, and what is new goes to the lake as Parquet, some thousands of customers at a
+time: in one short transaction that part is counted and their profiles are brought up to it. Stopped at any point, the
+parts that were counted are in, and the same file again brings the rest; an uncounted part the next ingest removes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import Connection, func, select
 
 from features.brand import read_brand, settle_currency
 from features.event_check import check, require_columns
@@ -19,7 +19,18 @@ from features.file_currencies import offer_in_accounting_currency
 from features.file_customers import FileCustomers, customers_of
 from features.ingest_report import IngestReport, Progress
 from features.instant import MICROSECONDS_PER_SECOND, Instant
-from features.lake import DuckDB, Segment, count_segments, open_duckdb, remove_orphans, workbench, write_segment
+from features.lake import (
+    DuckDB,
+    Segment,
+    columns_sql,
+    count_segments,
+    insert_rows,
+    open_duckdb,
+    remove_orphans,
+    workbench,
+    write_segment,
+)
+from features.profiles import Profiles
 from features.quarantine import write_quarantine
 from features.schema import erased, events
 from features.source_files import Reading, Source, UnreadableFileError, look_at, quoted, reading_of
@@ -91,8 +102,8 @@ class _Ingest:
         check(self.duck, source, self.reading, default_source=FILE_SOURCE, brand=self.brand, received_at=self.now)
         with self.store.reading() as connection:
             currencies = self._judge(connection)
-            judged_by = self._log_state(connection)
             customers = customers_of(self.duck, connection, self.store.lake)
+            judged_by = {brand: self._log_state(connection, brand) for brand in customers}
         report = self._report(source)
         if dry_run:
             return report
@@ -119,32 +130,70 @@ class _Ingest:
         ).fetchone()
         return IngestReport(accepted, duplicates, rejected, None, (source,))
 
-    def _log_state(self, connection: Connection) -> tuple[int, int]:
-        """What the verdict on the file rests on: how many events of its sources, and how many erasures, there are."""
-        sources = self.duck.execute("SELECT DISTINCT brand, source FROM offered").fetchall()
-        known = tuple_(events.c.brand, events.c.source).in_(sources)
-        found = connection.execute(select(func.count()).select_from(events).where(known)).scalar_one() if sources else 0
-        return found, connection.execute(select(func.count()).select_from(erased)).scalar_one()
+    def _log_state(self, connection: Connection, brand: str) -> tuple[int, int]:
+        """What the verdict on a brand rests on: how many events of the file's sources, and erasures, it has."""
+        sources = self.duck.execute("SELECT DISTINCT source FROM offered WHERE brand = ?", [brand]).fetchall()
+        known = (events.c.brand == brand) & events.c.source.in_([row[0] for row in sources])
+        found = connection.execute(select(func.count()).select_from(events).where(known)).scalar_one()
+        is_mine = erased.c.brand == brand
+        return found, connection.execute(select(func.count()).select_from(erased).where(is_mine)).scalar_one()
 
     def _keep(
-        self, currencies: Mapping[str, str], customers: Mapping[str, FileCustomers], judged_by: tuple[int, int]
+        self,
+        currencies: Mapping[str, str],
+        customers: Mapping[str, FileCustomers],
+        judged_by: Mapping[str, tuple[int, int]],
     ) -> None:
         self.progress("writing to the lake", 0.6)
-        new = list(self._segments())
-        self.progress("adding up profiles", 0.7)
-        added = {segment.brand: customers[segment.brand].aggregate(segment) for segment in new}
+        self._accept(customers)
+        for brand, mine in customers.items():
+            parts = mine.in_parts(self._count(brand))
+            segments = [self._segment(part) for part in parts]
+            self.progress("adding up profiles", 0.7)
+            added = mine.aggregate(segments)
+            for number, (part, segment) in enumerate(zip(parts, segments, strict=True)):
+                self.progress("keeping profiles", 0.8 + 0.2 * number / len(parts))
+                self._keep_part(part, segment, added, currencies, judged_by[brand])
+
+    def _accept(self, customers: Mapping[str, FileCustomers]) -> None:
+        """Make ``accepted``: the rows that remain, in order of whom their customer becomes (``who``)."""
+        joined = [(brand, name, person) for brand, mine in customers.items() for name, person in mine.becomes.items()]
+        columns = {"brand": "VARCHAR", "customer_id": "VARCHAR", "person": "VARCHAR"}
+        self.duck.execute(f"CREATE OR REPLACE TABLE becomes ({columns_sql(columns)})")
+        insert_rows(self.duck, "becomes", columns, joined)
+        self.duck.execute(
+            f"CREATE OR REPLACE TABLE accepted AS SELECT *, coalesce(person, customer_id) AS who FROM ({remaining()}) "
+            "LEFT JOIN becomes USING (brand, customer_id) ORDER BY brand, who"
+        )
+
+    def _count(self, brand: str) -> int:
+        found = self.duck.execute("SELECT count(*) FROM accepted WHERE brand = ?", [brand]).fetchone()
+        return int(found[0])
+
+    def _segment(self, part: FileCustomers) -> Segment:
+        persons = part.persons()
+        rows = (
+            f"SELECT * FROM accepted WHERE brand = {quoted(part.brand)} "
+            f"AND who BETWEEN {quoted(persons[0])} AND {quoted(persons[-1])}"
+        )
+        return write_segment(self.duck, self.store.lake, self.scratch, part.brand, rows)
+
+    def _keep_part(
+        self,
+        part: FileCustomers,
+        segment: Segment,
+        added: Sequence[Profiles],
+        currencies: Mapping[str, str],
+        judged_by: tuple[int, int],
+    ) -> None:
+        """Count some customers' rows and bring their profiles up to them; all that can be is done before the lock."""
+        with self.store.reading() as connection:
+            merged = part.merge(connection, added)
         with self.store.writing() as connection:
-            if self._log_state(connection) != judged_by:
+            if self._log_state(connection, part.brand) != judged_by:
                 raise UnreadableFileError("file", "read", "no events of its sources by request meanwhile; ingest again")
             for brand, currency in currencies.items():
                 if settle_currency(connection, brand, currency, self.now) != currency:
                     raise UnreadableFileError("currency", currency, "the accounting currency, which was just settled")
-            count_segments(connection, new, self.now)
-            for segment in new:
-                customers[segment.brand].keep(connection, added[segment.brand], self.now)
-
-    def _segments(self) -> Iterator[Segment]:
-        brands = self.duck.execute(f"SELECT DISTINCT brand FROM ({remaining()}) ORDER BY brand").fetchall()
-        for (brand,) in brands:
-            events = f"SELECT * FROM ({remaining()}) WHERE brand = {quoted(brand)}"
-            yield write_segment(self.duck, self.store.lake, self.scratch, brand, events)
+            count_segments(connection, [segment], self.now)
+            part.keep(connection, merged, self.now)

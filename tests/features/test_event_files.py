@@ -1,4 +1,7 @@
 import gzip
+import signal
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from features.event_border import parse_event
 from features.event_files import ingest_events
 from features.event_log import append, log_table
 from features.events import Event
+from features.file_customers import FileCustomers
 from features.identity import anonymous_id
 from features.ingest_report import IngestReport
 from features.instant import parse
@@ -406,3 +410,127 @@ def test_an_event_that_came_by_request_meanwhile_is_not_kept_twice(store: Store,
 
     assert counts(ingest(store, path)) == (0, 1, 0)
     assert log(store) == [same]
+
+
+PEOPLE = [f"c{number}" for number in range(7)]
+
+
+def lines_of_many(first: int) -> list[str]:
+    events = range(first, first + 40)
+    return [f"{n},purchase,2024-01-{n % 28 + 1:02} 10:00,{PEOPLE[n % 7]},{n + 1}" for n in events]
+
+
+def test_a_file_kept_in_parts_adds_up(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("features.file_customers.CUSTOMERS_A_PART", 2)
+    ingest(store, write(tmp_path, [COLUMNS, *lines_of_many(0)]))
+    merge = ["m,customer_merged,2024-02-01,c1,,c6"]
+    ingest(store, write(tmp_path, [f"{COLUMNS},merged_customer_id", *merge], "merge.csv"))
+
+    ingest(store, write(tmp_path, [COLUMNS, *lines_of_many(40)], "more.csv"))
+
+    assert len(list(store.lake.glob("*/*.parquet"))) == 4 + 1 + 3
+    assert_profile_is(store, "c1", *events_in(store, "c1", "c6"))
+    for customer_id in ("c0", "c2", "c3", "c4", "c5"):
+        assert_profile_is(store, customer_id, *events_in(store, customer_id))
+
+
+KILLED_BETWEEN_PARTS = """
+import os, signal, sys
+from pathlib import Path
+from features import event_files, file_customers
+from features.store import open_store
+
+file_customers.CUSTOMERS_A_PART = 2
+keep = file_customers.FileCustomers.keep
+parts = []
+
+def keep_or_die(*given):
+    if parts:
+        os.kill(os.getpid(), signal.SIGKILL)
+    parts.append(keep(*given))
+
+file_customers.FileCustomers.keep = keep_or_die
+store = open_store(Path(sys.argv[1]), sys.argv[2] or None)
+event_files.ingest_events(store, [Path(sys.argv[3])], now=int(sys.argv[4]))
+"""
+
+
+def test_a_file_killed_between_its_parts_is_completed_by_itself(store: Store, tmp_path: Path) -> None:
+    path = write(tmp_path, [COLUMNS, *lines_of_many(0)])
+    url = "" if store.engine.name == "sqlite" else store.engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-c", KILLED_BETWEEN_PARTS, str(store.workspace), url, str(path), str(NOW)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    begun = len(log(store))
+
+    completed = ingest(store, path)
+
+    assert (0 < begun < 40, counts(completed)) == (True, (40 - begun, begun, 0))
+    for customer_id in PEOPLE:
+        assert_profile_is(store, customer_id, *events_in(store, customer_id))
+    with store.reading() as connection:
+        counted = set(connection.execute(select(schema.segments.c.path)).scalars())
+    assert {str(file.relative_to(store.lake)) for file in store.lake.glob("*/*.parquet")} == counted
+
+
+def test_parts_keep_those_together_who_become_one(
+    sqlite_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("features.file_customers.CUSTOMERS_A_PART", 1)
+    lines = [
+        {"event_id": "1", "type": "view", "occurred_at": "2024-01-01", "identifiers": {"card": "7"}},
+        {
+            "event_id": "2",
+            "type": "view",
+            "occurred_at": "2024-03-01",
+            "customer_id": "b",
+            "identifiers": {"card": "7"},
+        },
+        {"event_id": "3", "type": "view", "occurred_at": "2024-02-01", "customer_id": "c"},
+    ]
+
+    ingest(sqlite_store, write(tmp_path, [msgspec.json.encode(line).decode() for line in lines], "events.jsonl"))
+
+    with sqlite_store.reading() as connection:
+        (merge,) = connection.execute(select(schema.merges)).all()
+    assert (merge.customer_id, merge.occurred_at) == ("b", parse("2024-03-01"))
+    assert len(list(sqlite_store.lake.glob("*/*.parquet"))) == 2
+
+
+def test_what_one_brand_erases_does_not_stop_the_next(store: Store, tmp_path: Path) -> None:
+    lines = ["1,view,2024-01-05,anna,north", "2,customer_erased,2024-01-06,anna,north", "3,view,2024-01-05,anna,south"]
+
+    report = ingest(store, write(tmp_path, ["event_id,type,occurred_at,customer_id,brand", *lines]))
+
+    assert counts(report) == (3, 0, 0)
+    assert [event.event_id for event in log(store, "south")] == ["3"]
+
+
+def test_a_brand_with_nothing_new_is_passed_over(store: Store, tmp_path: Path) -> None:
+    lines = ["1,view,2024-01-05,anna,north", "2,customer_erased,2024-01-06,anna,north"]
+    columns = "event_id,type,occurred_at,customer_id,brand"
+    ingest(store, write(tmp_path, [columns, *lines]))
+
+    later = ["3,view,2024-01-04,anna,north", "4,view,2024-01-05,anna,south"]
+
+    assert counts(ingest(store, write(tmp_path, [columns, *later], "later.csv"))) == (1, 0, 1)
+
+
+def test_an_event_by_request_while_a_file_is_added_up_is_in_the_profile(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, [COLUMNS, *LINES])
+    added_up = FileCustomers.merge
+
+    def meanwhile(*given: Any) -> Any:
+        merged = added_up(*given)
+        row = {"event_id": "9", "type": "view", "occurred_at": "2024-01-09", "customer_id": "anna"}
+        with store.writing() as connection:
+            append(connection, [parse_event(row, default_source="api", received_at=NOW)], NOW, lake=store.lake)
+        return merged
+
+    monkeypatch.setattr(FileCustomers, "merge", meanwhile)
+
+    ingest(store, path)
+
+    assert len(events_in(store, "anna")) == 3
+    assert_profile_is(store, "anna", *events_in(store, "anna"))
