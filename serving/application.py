@@ -19,15 +19,15 @@ from features.instant import Instant
 from features.settings import Settings
 from features.store import Store, open_store
 from serving.customer_reader import MOST_AT_ONCE, CustomerReader
-from serving.deciding import Question, decide_together
+from serving.decision_batch import Question, decide_together
 from serving.decision_log import Entry, Kept, record
+from serving.environment import Clock, system_clock
 from serving.errors import BadRequestError, ServiceError, UnavailableError
 from serving.front import Handler
 from serving.gathering import Gathering
 from serving.loading import Loader
 from serving.metrics import Metrics
-from serving.past import Past
-from serving.surroundings import Clock, system_clock
+from serving.profiles_as_of import ProfilesAsOf
 from serving.writer import Write, Writer, is_of_store
 
 THREAD_SWITCH_SECONDS = 0.001
@@ -51,7 +51,7 @@ class Application:
     store: Store
     clock: Clock
     reader: CustomerReader
-    past: Past
+    past: ProfilesAsOf
     writer: Writer
     loader: Loader
     metrics: Metrics
@@ -96,7 +96,7 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
     store = open_store(settings.workspace.absolute(), settings.database_url)
     loader = Loader(store, clock=clock)
     loader.start()
-    past = Past(store, stands_still=clock is not system_clock)
+    past = ProfilesAsOf(store, stands_still=clock is not system_clock)
     if clock is not system_clock:
         past.warm(brand)
     gc.collect()

@@ -70,7 +70,7 @@ class Worth:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class ValueInputs:
     """What matters of the customer to the worth of offers; per offer where an array."""
 
     affinity: Floats
@@ -144,7 +144,7 @@ def accept_prior(offer: Offer, usual_spend: float) -> float:
     return min(BASE_RATES[offer.kind] + DEPTH_EFFECT * depth, MOST_LIKELY)
 
 
-def values(worth: Worth, known: Circumstances, policy: Policy) -> Values:
+def values(worth: Worth, known: ValueInputs, policy: Policy) -> Values:
     """The worth of every offer for one customer."""
     found = Values(np.empty(len(worth.priority)), np.empty(len(worth.priority)), np.empty(len(worth.priority)))
     _fill_values(

@@ -22,7 +22,7 @@ from features.instant import Instant, to_iso
 from features.parent_death import ending_with_us
 from features.settings import Settings, read_settings
 from features.verbs import Json, Workspace, answer, as_instant, opened
-from serving.surroundings import BRAND_VARIABLE, CLOCK_VARIABLE
+from serving.environment import BRAND_VARIABLE, CLOCK_VARIABLE
 
 SERVICE = "serving.service:Lagniappe"
 SERVICE_NAME = "lagniappe"

@@ -17,6 +17,7 @@ from features.events import NO_OFFER
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from serving.arbitration import Values, to_minor
 from serving.channel import channel_of_offer, send_moment
+from serving.customer_facts import is_blocked
 from serving.decision import (
     BasketLine,
     Candidate,
@@ -29,12 +30,11 @@ from serving.decision import (
     Predictions,
 )
 from serving.eligibility import Codes, Refusal, count_refusals
-from serving.known import is_blocked
 from serving.offer_cost import chosen_value
+from serving.offer_evaluation import Case, Evaluated, evaluate
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.reasons import fallback_of, no_offer_reason, reasons_for
-from serving.weighing import Case, Weighed, weigh
 
 __all__ = [
     "BasketLine",
@@ -67,34 +67,34 @@ def decide(
 ) -> Decision:
     """Up to ``request.limit`` offers for one customer at ``request.decided_at``, drawn with known probabilities."""
     case = Case(request, customer, offers, predictions, policy)
-    weighed = weigh(case)
-    drawn = _draw(case, weighed, _shortlist(case, weighed))
-    channel, send_at = _channel_and_moment(case, weighed, drawn.rows)
+    evaluated = evaluate(case)
+    drawn = _draw(case, evaluated, _shortlist(case, evaluated))
+    channel, send_at = _channel_and_moment(case, evaluated, drawn.rows)
     starts = request.decided_at if send_at is None else send_at
     return Decision(
         decision_id=request.decision_id,
         decided_at=request.decided_at,
-        offers=tuple(_chosen(case, weighed, drawn, rank, starts) for rank in range(1, len(drawn.rows) + 1)),
+        offers=tuple(_chosen(case, evaluated, drawn, rank, starts) for rank in range(1, len(drawn.rows) + 1)),
         none_probability=drawn.candidates[_NONE].probability,
-        no_offer_reason=None if drawn.rows else _no_offer_reason(case, weighed, drawn),
+        no_offer_reason=None if drawn.rows else _no_offer_reason(case, evaluated, drawn),
         channel=channel,
         send_at=send_at,
         expires_at=starts + policy.hold(is_message=send_at is not None),
-        excluded=count_refusals(weighed.codes),
+        excluded=count_refusals(evaluated.codes),
         candidates=drawn.candidates,
         fallback=fallback_of(customer, offers, predictions),
     )
 
 
-def _shortlist(case: Case, weighed: Weighed) -> list[int]:
+def _shortlist(case: Case, evaluated: Evaluated) -> list[int]:
     """The most valuable eligible offers, best first; in a menu, of an exclusive group only the best.
 
     The others of the group are refused before the draw, so that the probabilities of what can be drawn stay exact.
     """
     if case.request.limit > 1 and case.offers.has_groups:
-        _keep_best_of_groups(weighed.codes, weighed.values.expected_value, case.offers.group)
+        _keep_best_of_groups(evaluated.codes, evaluated.values.expected_value, case.offers.group)
     most = max(case.policy.shortlist, case.request.limit)
-    rows: list[int] = _best(weighed.codes, weighed.values.expected_value, most).tolist()
+    rows: list[int] = _best(evaluated.codes, evaluated.values.expected_value, most).tolist()
     return rows
 
 
@@ -128,8 +128,8 @@ def _best(codes: Codes, expected_value: Floats, most: int) -> NDArray[np.int64]:
     return rows[:count]
 
 
-def _draw(case: Case, weighed: Weighed, shortlist: list[int]) -> _Drawn:
-    limit, values = case.request.limit, weighed.values
+def _draw(case: Case, evaluated: Evaluated, shortlist: list[int]) -> _Drawn:
+    limit, values = case.request.limit, evaluated.values
     worth = [case.policy.least_value, *values.expected_value[shortlist].tolist()]
     exploration = EpsilonGreedy(case.policy.epsilon)
     chances = probabilities(np.array(worth), exploration)
@@ -157,34 +157,34 @@ def _candidates(
     return Candidate(NO_OFFER, 0.0, 0.0, chances[_NONE]), *starmap(Candidate, found)
 
 
-def _channel_and_moment(case: Case, weighed: Weighed, rows: tuple[int, ...]) -> tuple[str | None, Instant | None]:
+def _channel_and_moment(case: Case, evaluated: Evaluated, rows: tuple[int, ...]) -> tuple[str | None, Instant | None]:
     """The channel, and for a message the moment to send it, where there is something to send."""
     if not rows:
-        return weighed.channel, None
-    channel = weighed.channel
+        return evaluated.channel, None
+    channel = evaluated.channel
     if channel is None:
-        channel = channel_of_offer(case.offers, rows[0], weighed.allowed, case.customer.profile)
+        channel = channel_of_offer(case.offers, rows[0], evaluated.allowed, case.customer.profile)
     if channel not in case.policy.message_channels:
         return channel, None
     return channel, send_moment(case.offers.rules, rows, case.slots, case.predictions.send_time)
 
 
-def _chosen(case: Case, weighed: Weighed, drawn: _Drawn, rank: int, starts: Instant) -> ChosenOffer:
+def _chosen(case: Case, evaluated: Evaluated, drawn: _Drawn, rank: int, starts: Instant) -> ChosenOffer:
     row = drawn.rows[rank - 1]
     offer = case.offers.offers[row]
     is_explored = rank == 1 and drawn.is_first_explored
-    reasons = reasons_for(row, case.offers, weighed.history, case.predictions, is_explored=is_explored)
+    reasons = reasons_for(row, case.offers, evaluated.history, case.predictions, is_explored=is_explored)
     return ChosenOffer(
         offer=offer,
         value=chosen_value(offer),
         rank=rank,
         propensity=drawn.propensities[rank - 1],
-        expected_value=float(weighed.values.expected_value[row]),
-        accept_probability=float(weighed.values.accept_probability[row]),
+        expected_value=float(evaluated.values.expected_value[row]),
+        accept_probability=float(evaluated.values.accept_probability[row]),
         valid_until=_valid_until(offer, starts),
         reasons=reasons,
         words=case.offers.phrases[row].told(reasons, is_personal=offer.personalised),
-        reserved_cost=to_minor(float(weighed.values.worst_cost[row])),
+        reserved_cost=to_minor(float(evaluated.values.worst_cost[row])),
     )
 
 
@@ -195,5 +195,5 @@ def _valid_until(offer: Offer, starts: Instant) -> Instant | None:
     return min(ends, default=None)
 
 
-def _no_offer_reason(case: Case, weighed: Weighed, drawn: _Drawn) -> str:
-    return no_offer_reason(weighed.codes, is_blocked=is_blocked(case.customer), is_explored=drawn.is_first_explored)
+def _no_offer_reason(case: Case, evaluated: Evaluated, drawn: _Drawn) -> str:
+    return no_offer_reason(evaluated.codes, is_blocked=is_blocked(case.customer), is_explored=drawn.is_first_explored)

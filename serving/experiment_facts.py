@@ -6,8 +6,8 @@ from experiments.design import Experiment
 from features.instant import Instant
 from features.segments import rfm_segments
 from features.vector import vector
+from serving.customer_facts import moment_of, state
 from serving.decision import CustomerState
-from serving.known import moment_of, state
 
 
 def facts_of(

@@ -10,7 +10,7 @@ from features.events import DEFAULT_BRAND
 from features.schema import deployments
 from features.settings import read_settings
 from features.store import Store, open_store
-from serving.surroundings import system_clock
+from serving.environment import system_clock
 
 
 def main() -> None:

@@ -23,12 +23,12 @@ from features.events import DEFAULT_BRAND
 from features.instant import Instant
 from features.store import Store
 from serving.answer import Targets, shown_targets
+from serving.environment import Clock
 from serving.loaded_models import LoadedModel, ModelShelf, warm, with_models
 from serving.offer_table import OfferTable, OfferUsage, build_offer_table, with_usage
 from serving.policy import BrandTerms, Policy, brand_terms
 from serving.predictions import Models
 from serving.reservations import read_usage, sweep
-from serving.surroundings import Clock
 from training.registry import CHAMPION, Deployment, current, find_version
 
 LOOK_EVERY_SECONDS = 1.0

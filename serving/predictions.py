@@ -15,9 +15,9 @@ from features.instant import Instant
 from features.product_targets import ProductTargets
 from features.profiles import Profiles, concatenate
 from features.vector import vector
+from serving.customer_facts import moment_of, with_consent
 from serving.decision import Floats, Predictions
 from serving.eligibility import is_valid_at
-from serving.known import moment_of, with_consent
 from serving.offer_table import OfferTable
 
 Flags = NDArray[np.bool_]

@@ -1,9 +1,9 @@
 """Why an offer was chosen, why none was, and what had to be done without."""
 
-from serving.circumstances import OfferHistory
 from serving.decision import CustomerState, Predictions
 from serving.eligibility import WORDS, Codes, Refusal
 from serving.offer_table import OfferTable
+from serving.value_inputs import OfferHistory
 from serving.words import BEFORE, EXPLORED, FIRST, FREE, LIKELY, NEW, OFTEN, PRIOR, RISK
 
 OFTEN_LINES = 3

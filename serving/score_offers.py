@@ -11,11 +11,11 @@ from features.instant import Instant
 from features.profiles import Profiles
 from serving.decision import DecisionRequest, Floats
 from serving.eligibility import WORDS, Codes
+from serving.offer_evaluation import Case, evaluate
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.population import Population
 from serving.predictions import Models, predict_each
-from serving.weighing import Case, weigh
 from serving.words import PRIOR
 
 NOT_IN_CATALOGUE = len(WORDS)
@@ -62,7 +62,7 @@ def score_offers(
     for batch in population.batches():
         predictions = predict_each(models, batch, as_of, offers, all_offers=True)
         weighed = [
-            weigh(Case(DecisionRequest(customer_id, as_of, "", brand), state, offers, predicted, policy))
+            evaluate(Case(DecisionRequest(customer_id, as_of, "", brand), state, offers, predicted, policy))
             for customer_id, state, predicted in zip(
                 batch.customer_ids, population.states(batch), predictions, strict=True
             )

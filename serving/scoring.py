@@ -18,8 +18,8 @@ from features.replenishment import due_products, expected_next_purchase_at
 from features.segments import rfm_segments
 from features.vector import FEATURES, vector
 from serving.channel import strengths
+from serving.customer_facts import with_consent
 from serving.decision import Floats
-from serving.known import with_consent
 from serving.predictions import (
     CHURN,
     FAVOURITE_PRODUCT,

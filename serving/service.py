@@ -16,6 +16,7 @@ from features.parent_death import end_with_parent
 from features.settings import read_settings
 from serving.application import Call, handlers_of, open_application
 from serving.declared import endpoint
+from serving.environment import BRAND_VARIABLE, CLOCK_VARIABLE, clock_at
 from serving.errors import ServiceError
 from serving.handlers.assign import assign
 from serving.handlers.catalogue import customers, offers, products
@@ -36,7 +37,6 @@ from serving.schemas import (
     ScoreRequest,
     UpsertAnswer,
 )
-from serving.surroundings import BRAND_VARIABLE, CLOCK_VARIABLE, clock_at
 
 CALLS: dict[str, Call] = {
     "/next_best_offer": next_best_offer,

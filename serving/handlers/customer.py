@@ -13,10 +13,10 @@ from features.replenishment import due_products, expected_next_purchase_at
 from features.segments import rfm_segments
 from features.vector import FEATURES, vector
 from serving.application import Application
+from serving.customer_facts import moment_of
 from serving.decision import CustomerState
 from serving.errors import NotFoundError
 from serving.handlers.person import named
-from serving.known import moment_of
 from serving.schemas import CustomerRequest, decoded, shown_instant
 
 MOST_PRODUCTS = 20

@@ -5,7 +5,7 @@ from dataclasses import replace
 import msgspec
 
 from serving.application import Application
-from serving.deciding import Case, Question, cases_of, entries_of
+from serving.decision_batch import Inquiry, Question, entries_of, inquiries_of
 from serving.decision_log import Kept
 from serving.errors import BadRequestError
 from serving.handlers.person import named
@@ -32,10 +32,10 @@ async def next_best_offer(application: Application, body: bytes) -> bytes:
 async def _decided_at_present(application: Application, question: Question) -> Kept:
     """For a customer of whom more is known than the service's clock allows."""
     now = application.clock()
-    (case,) = cases_of(application, [question], now)
-    request, customer = case.request, case.customer
+    (inquiry,) = inquiries_of(application, [question], now)
+    request, customer = inquiry.request, inquiry.customer
     customer = await application.past.present(request.brand, request.customer_id, customer, now)
-    (entry,) = entries_of(application, [case._replace(customer=customer)])
+    (entry,) = entries_of(application, [inquiry._replace(customer=customer)])
     return await application.writer.submit(application.record, entry)
 
 
@@ -44,14 +44,14 @@ async def _without_trace(application: Application, question: Question) -> bytes:
     now = application.clock()
     as_of = parsed_instant(question.asked.as_of, "as_of")
     decided_at = now if as_of is None else as_of
-    (case,) = cases_of(application, [question], decided_at)
-    brand, person, customer = case.request.brand, case.request.customer_id, case.customer
+    (inquiry,) = inquiries_of(application, [question], decided_at)
+    brand, person, customer = inquiry.request.brand, inquiry.request.customer_id, inquiry.customer
     if as_of is not None:
         customer = await application.past.customer(brand, person, customer, decided_at)
     else:
         customer = await application.past.present(brand, person, customer, now)
-    request = replace(case.request, decision_id=f"dry-run:{person}:{decided_at}")
-    (entry,) = entries_of(application, [Case(question, request, customer)])
+    request = replace(inquiry.request, decision_id=f"dry-run:{person}:{decided_at}")
+    (entry,) = entries_of(application, [Inquiry(question, request, customer)])
     return entry.answer(entry.decision, is_kept=False)
 
 

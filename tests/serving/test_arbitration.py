@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from features.entities import Offer, OfferKind, Product
-from serving.arbitration import Circumstances, build_worth, to_minor, values
+from serving.arbitration import ValueInputs, build_worth, to_minor, values
 from serving.offer_cost import CostUnknownError, OfferCost, offer_cost
 from serving.policy import BrandTerms, Policy
 
@@ -15,7 +15,7 @@ def offer(kind, value=None, **terms):
 
 
 def known(*, affinity=0.0, spend=np.nan, order=30.0, ordering=1.0, churn=0.0, lifetime_value=0.0):
-    return Circumstances(np.array([affinity]), np.array([spend]), order, ordering, churn, lifetime_value)
+    return ValueInputs(np.array([affinity]), np.array([spend]), order, ordering, churn, lifetime_value)
 
 
 def worth_of(one, product_set=frozenset({"milk"}), terms=BrandTerms()):  # noqa: B008

@@ -1,0 +1,84 @@
+"""What each offer is worth to one customer now, and which of them may be made: all that is known before the draw."""
+
+from dataclasses import dataclass
+
+from features.facts import hour_of_week
+from serving.arbitration import Values, values
+from serving.channel import settle_channel
+from serving.customer_facts import consent, declines, is_blocked, with_consent
+from serving.decision import CustomerState, DecisionRequest, Predictions
+from serving.eligibility import (
+    Codes,
+    Permissions,
+    permissions,
+    refusals,
+    refuse_channel,
+    refuse_hour,
+    refuse_unsendable,
+    unrestricted,
+)
+from serving.offer_table import OfferTable
+from serving.policy import Policy
+from serving.send_slots import Slots, send_slots
+from serving.value_inputs import OfferHistory, basket_amount, facts, offer_history, value_inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A question and everything that the answer may depend on."""
+
+    request: DecisionRequest
+    customer: CustomerState
+    offers: OfferTable
+    predictions: Predictions
+    policy: Policy
+
+    @property
+    def timezone(self) -> str:
+        own = self.customer.customer.timezone if self.customer.customer is not None else None
+        return self.customer.timezone or own or self.offers.terms.timezone
+
+    @property
+    def slots(self) -> Slots:
+        quiet_hours = self.offers.terms.quiet_hours
+        return send_slots(self.request.decided_at, self.timezone, quiet_hours, self.policy.send_within_hours)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What is known of every offer before anything is drawn."""
+
+    codes: Codes
+    values: Values
+    history: OfferHistory
+    allowed: Permissions
+    channel: str | None
+
+
+def evaluate(case: Case) -> Evaluated:
+    request, customer, offers, policy = case.request, case.customer, case.offers, case.policy
+    profile, rules = customer.profile, offers.rules
+    usable = None if profile is None else with_consent(profile)
+    is_silent = profile is None or not profile.states[0]
+    allowed = unrestricted(request) if is_silent else permissions(request, consent(customer), rules, policy)
+    known = facts(request.decided_at, customer, case.predictions)
+    spend = basket_amount(request, offers)
+    blocked, declined = is_blocked(customer), declines(profile)
+    codes = refusals(request, blocked, spend, customer.uses, declined, allowed, rules, known, policy)
+    history = offer_history(usable, offers)
+    around = value_inputs(request, usable, offers, history, case.predictions, policy)
+    worth = values(offers.worth, around, policy)
+    channel = settle_channel(allowed, rules, codes, worth.expected_value, profile)
+    _refuse_at_time_of_channel(case, codes, channel)
+    return Evaluated(codes, worth, history, allowed, channel)
+
+
+def _refuse_at_time_of_channel(case: Case, codes: Codes, channel: str | None) -> None:
+    """What is shown must be in its schedule now; a message, at some hour at which it may be sent."""
+    rules = case.offers.rules
+    if channel is not None:
+        refuse_channel(codes, rules, channel)
+    if channel in case.policy.message_channels:
+        refuse_unsendable(codes, rules, case.slots)
+    elif rules.hours is not None:
+        refuse_hour(codes, rules, hour_of_week(case.request.decided_at, case.timezone))

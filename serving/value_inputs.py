@@ -1,0 +1,129 @@
+"""What matters of a customer, a basket and the models' words to the worth of each offer, and to its conditions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.instant import Instant
+from features.money import MONEY_SCALE, Money
+from features.profiles import Profiles
+from features.segments import rfm_segments
+from features.vector import vector
+from serving.arbitration import ValueInputs
+from serving.conditions import Facts, Subject, Value
+from serving.customer_facts import consent, mean_order, moment_of, order_count, state
+from serving.decision import BasketLine, CustomerState, DecisionRequest, Predictions
+from serving.offer_table import OfferTable
+from serving.policy import Policy
+from serving.targets import TargetPurchases, about, bought
+from training.models.churn import risk_band
+
+
+@dataclass(frozen=True, slots=True)
+class OfferHistory:
+    """What one customer bought of each offer's target."""
+
+    orders: int
+    purchases: TargetPurchases
+
+
+def offer_history(profile: Profiles | None, offers: OfferTable) -> OfferHistory:
+    if profile is None:
+        nothing = np.zeros(len(offers.offers))
+        return OfferHistory(0, TargetPurchases(nothing, nothing))
+    return OfferHistory(order_count(profile), bought(offers.targets, profile.products))
+
+
+def value_inputs(
+    request: DecisionRequest,
+    profile: Profiles | None,
+    offers: OfferTable,
+    history: OfferHistory,
+    predictions: Predictions,
+    policy: Policy,
+) -> ValueInputs:
+    """With a basket an order is certain, and what is in the basket would be bought anyway."""
+    basket = request.basket or ()
+    affinity = predictions.affinity
+    if affinity is None:
+        affinity = np.where(offers.targets.is_everything, 1.0, history.purchases.share_of(history.orders))
+    if basket:
+        affinity = np.where(about(offers.targets, (line.product_id for line in basket)), 1.0, affinity)
+    churn = predictions.churn_probability
+    return ValueInputs(
+        affinity=affinity,
+        target_spend=history.purchases.spend_in(history.orders),
+        typical_order=(basket_amount(request, offers) or 0) / MONEY_SCALE
+        or mean_order(profile)
+        or policy.typical_order,
+        order_probability=_order_probability(basket, churn, policy),
+        churn_probability=churn or 0.0,
+        lifetime_value=predictions.lifetime_value or 0.0,
+    )
+
+
+def _order_probability(basket: tuple[BasketLine, ...], churn: float | None, policy: Policy) -> float:
+    if basket:
+        return 1.0
+    return policy.order_probability if churn is None else 1.0 - churn
+
+
+def basket_amount(request: DecisionRequest, offers: OfferTable) -> Money | None:
+    """What the basket comes to, at the catalogue's prices where it does not say; ``None`` without a basket."""
+    if request.basket is None:
+        return None
+    return sum(line.amount or round(line.quantity * offers.prices.get(line.product_id, 0)) for line in request.basket)
+
+
+def facts(decided_at: Instant, customer: CustomerState, predictions: Predictions) -> Facts:
+    """What offers' conditions may ask of the customer; each is looked up only when asked."""
+
+    def fact(subject: Subject, name: str) -> Value:
+        if subject is Subject.SEGMENT:
+            return _segment(decided_at, customer, predictions)
+        if subject is Subject.TIER:
+            return _tier(customer)
+        if subject is Subject.SCORE:
+            return _score(predictions, name)
+        return _attribute(customer, name)
+
+    return fact
+
+
+def _segment(decided_at: Instant, customer: CustomerState, predictions: Predictions) -> Value:
+    if customer.profile is None:
+        return None
+    features = predictions.features
+    if features is None:
+        features = vector(customer.profile, moment_of(customer.profile, decided_at))
+    return rfm_segments(features.reshape(1, -1))[0]
+
+
+def _tier(customer: CustomerState) -> Value:
+    newest = state(customer, "tier")
+    return customer.customer.tier if newest is None and customer.customer is not None else newest
+
+
+def _score(predictions: Predictions, name: str) -> Value:
+    churn = predictions.churn_probability
+    if name == "churn_risk_band":
+        return None if churn is None else risk_band(churn)
+    known = {"churn_probability": churn, "lifetime_value": predictions.lifetime_value}
+    return known.get(name)
+
+
+def _attribute(customer: CustomerState, name: str) -> Value:
+    """A further column of the customers file, or one of its own; nothing once their use was refused."""
+    if consent(customer)("attributes") is False:
+        return None
+    if name in ("points_balance", "points_expire_at"):
+        newest = state(customer, name)
+        if newest is not None:
+            return newest
+    if customer.customer is None:
+        return None
+    attributes = customer.customer.attributes or {}
+    if name in attributes:
+        return attributes[name]
+    own = getattr(customer.customer, name, None)
+    return own if isinstance(own, str | int | float) else None
