@@ -43,6 +43,8 @@ Rules = Mapping[str, Reader[Any]]
 
 _share = number_between(0, 1)
 _count = integer_between(0, LARGEST_INTEGER)
+_MOST_DAYS = 36_525
+"""A century: whatever is added to a time of ours is still a time."""
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 _PRODUCT: Rules = {
@@ -210,8 +212,19 @@ def _schedule(field: str, value: object) -> Schedule:
     return Schedule(**_members(field, value, {"weekdays": several(_weekday), "hours": several(hour)}))
 
 
+def _days(field: str, value: object) -> float:
+    expected = f"a number of days above 0, at most {_MOST_DAYS:,}"
+    try:
+        given = number_above_zero(field, value)
+    except FieldError as error:
+        raise FieldError(field, value, expected) from error
+    if given > _MOST_DAYS:
+        raise FieldError(field, value, expected)
+    return given
+
+
 def _cap_per_customer(field: str, value: object) -> CapPerCustomer:
-    rules = {"count": _count, "days": number_above_zero}
+    rules = {"count": _count, "days": _days}
     found = _members(field, value, rules)
     for name in rules:
         if name not in found:
@@ -253,7 +266,7 @@ def _offer_rules(timezone: str) -> Rules:
         "minimum_spend": money,
         "valid_from": instant,
         "valid_to": instant,
-        "validity_days": number_above_zero,
+        "validity_days": _days,
         "schedule": _schedule,
         "channels": several(identifier),
         "placements": several(identifier),

@@ -51,8 +51,8 @@ def check(
     )
     values = ", ".join(f"{_value_sql(field, present, reading.timezone)} AS {field}" for field in FIELDS)
     defaults = (
-        f"* REPLACE ({_customer_sql(present)} AS customer_id, coalesce(source, {quoted(default_source)}) AS source, "
-        f"coalesce(brand, {quoted(brand)}) AS brand, {_properties_sql()} AS properties), "
+        f"* REPLACE ({_customer_sql(present)} AS customer_id, {_default_sql('source', quoted(default_source))}, "
+        f"{_default_sql('brand', quoted(brand))}, {_properties_sql()} AS properties), "
         f"{received_at}::BIGINT AS received_at"
     )
     rules = [rule for rule in RULES if not _cannot_break(rule.field, rule.sql, present)]
@@ -152,7 +152,12 @@ def _customer_sql(present: list[str]) -> str:
     if "identifiers" not in present:
         return "customer_id"
     named = ", ".join(anonymous_id_sql(kind, identifier_sql("identifiers", kind)) for kind in IDENTIFIER_KINDS)
-    return f"coalesce(customer_id, CASE WHEN customer_id IS NULL THEN coalesce({named}) END)"
+    return f"CASE WHEN text_customer_id IS NULL THEN coalesce({named}) ELSE customer_id END"
+
+
+def _default_sql(field: str, default: str) -> str:
+    """What stands where nothing came; what came and cannot be read stays NULL."""
+    return f"CASE WHEN text_{field} IS NULL THEN {default} ELSE {field} END AS {field}"
 
 
 def _properties_sql() -> str:

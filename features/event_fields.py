@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from features.event_objects import identifiers_sql, object_sql, read_identifiers, read_object
-from features.event_text import BLANKS, LONGEST_ID, UNPRINTABLE, read_id
+from features.event_text import BLANKS, LONGEST_ID, NO_ID, read_id
 from features.events import IDENTIFIER_KINDS, EventType
 from features.instant import Instant, from_datetime
 from features.money import LARGEST_AMOUNT, MONEY_SCALE, Money
@@ -62,7 +62,7 @@ def _stripped(column: str) -> str:
 
 def _id_sql(field: str, _: str) -> str:
     column = f"text_{field}"
-    is_id = f"length({column}) <= {LONGEST_ID} AND NOT regexp_matches({column}, '{UNPRINTABLE}')"
+    is_id = f"length({column}) <= {LONGEST_ID} AND NOT regexp_matches({column}, '{NO_ID}')"
     return f"CASE WHEN {is_id} THEN {column} END"
 
 
@@ -205,7 +205,7 @@ def _currency_sql(field: str, _: str) -> str:
     return f"CASE WHEN regexp_full_match({code}, '[A-Z]{{3}}') THEN {code} END"
 
 
-ID = Kind(f"text of 1 to {LONGEST_ID} characters without control characters", "VARCHAR", read_id, _id_sql)
+ID = Kind(f"text of 1 to {LONGEST_ID} characters, not blank, without control characters", "VARCHAR", read_id, _id_sql)
 TYPE = Kind("an event type", "VARCHAR", read_type, _type_sql)
 TIME = Kind("an ISO 8601 time such as 2017-11-20T18:30:00+03:00", "BIGINT", read_time, _time_sql, _prepared_time)
 NUMBER = Kind("a finite number", "DOUBLE", read_number, _number_sql, _prepared_number)

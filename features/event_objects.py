@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from features.event_text import BLANKS, LONGEST_ID, UNPRINTABLE, read_id, text_of
+from features.event_text import BLANKS, LONGEST_ID, NO_ID, read_id, text_of
 from features.events import IDENTIFIER_KINDS
 
 
@@ -66,7 +66,7 @@ def _is_identifier(column: str, kind: str) -> str:
     value = identifier_sql(column, kind)
     typed = f"json_type({column}, '$.{kind}') IN ('VARCHAR', 'UBIGINT', 'BIGINT')"
     filled = f"trim({value}, '{BLANKS}') <> '' AND length({value}) <= {LONGEST_ID}"
-    return f"({value} IS NULL OR ({typed} AND {filled} AND NOT regexp_matches({value}, '{UNPRINTABLE}')))"
+    return f"({value} IS NULL OR ({typed} AND {filled} AND NOT regexp_matches({value}, '{NO_ID}')))"
 
 
 def _is_object(column: str) -> str:

@@ -11,6 +11,8 @@ LONGEST_ID = 256
 BLANKS = " \t"
 UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\x{2028}\x{2029}]"
 """For DuckDB; text there holds no lone surrogates."""
+NO_ID = rf"{UNPRINTABLE}|^[ \x{{a0}}\x{{1680}}\x{{2000}}-\x{{200a}}\x{{202f}}\x{{205f}}\x{{3000}}]*$"
+"""For DuckDB: something unprintable, or nothing but what Python's ``str.strip`` takes away."""
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LARGEST_WHOLE_FLOAT = 2**63
 
@@ -41,4 +43,4 @@ def digits_of(value: object) -> str | None:
 
 
 def read_id(text: str, _: str = "") -> str | None:
-    return text if len(text) <= LONGEST_ID and not _UNPRINTABLE.search(text) else None
+    return text if len(text) <= LONGEST_ID and not _UNPRINTABLE.search(text) and text.strip() else None

@@ -37,7 +37,7 @@ def identifier(field: str, value: object) -> str:
     """An id as text; a whole number as its decimal digits."""
     given = _digits(value) if isinstance(value, int | float | Decimal) else value
     if not isinstance(given, str) or is_missing(given) or len(given) > LONGEST_ID or _CONTROL.search(given):
-        expected = f"an id: text of 1 to {LONGEST_ID} characters without control characters"
+        expected = f"an id: text of 1 to {LONGEST_ID} characters, not blank, without control characters"
         raise FieldError(field, value, expected)
     return given
 

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,6 +31,9 @@ _COLUMNS = ", ".join(LAKE_COLUMNS)
 _LOCK = ".lock"
 _SCRATCH = ".scratch-"
 _REWRITTEN = ".rewritten.parquet"
+_LONGEST_FOLDER = 255
+"""Bytes that a file system has for one name."""
+_BEGINNING = 100
 _HOUR_SECONDS = 3_600
 _ARROW_TYPES = {"VARCHAR": "string", "BIGINT": "int64", "DOUBLE": "double", "BOOLEAN": "bool", "BLOB": "binary"}
 _OBJECTS = ("identifiers", "properties")
@@ -143,12 +147,15 @@ def _write(duck: DuckDB, lake: Path, scratch: Path, brand: str, events: str, end
 
 
 def folder_of(brand: str) -> str:
-    """A folder's name for any brand.
+    """A folder's name for any brand; of a long one the beginning and a hash.
 
     >>> folder_of("default"), folder_of("../a b")
     ('default', '%2E%2E%2Fa%20b')
     """
-    return quote(brand, safe="").replace(".", "%2E")
+    name = quote(brand, safe="").replace(".", "%2E")
+    if len(name) <= _LONGEST_FOLDER:
+        return name
+    return f"{name[:_BEGINNING]}-{sha256(brand.encode()).hexdigest()}"
 
 
 def _move_durably(unfinished: Path, file: Path) -> None:

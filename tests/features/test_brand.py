@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from features.brand import (
     settle_currency,
 )
 from features.errors import FieldError
+from features.event_files import ingest_events
 from features.store import Store
 
 NOW = 1_700_000_000_000_000
@@ -178,3 +180,21 @@ def test_quiet_hours_may_run_over_midnight() -> None:
 
     assert [night.hold_at(hour * 60) for hour in (21, 22, 0, 7, 8)] == [False, True, True, True, False]
     assert [noon.hold_at(hour * 60) for hour in (11, 12, 13)] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    "name", ["\u00a0", "\u2003 ", "\u3000\u1680", "a\u00a0b", "\u200b", "\ufeff", "x" * 257, "имя" * 80]
+)
+def test_files_of_events_name_brands_as_brand_files_do(sqlite_store: Store, tmp_path: Path, name: str) -> None:
+    line = {"event_id": "1", "type": "view", "occurred_at": "2023-01-05", "customer_id": "anna", "brand": name}
+    path = tmp_path / "events.jsonl"
+    path.write_text(json.dumps(line))
+    try:
+        is_brand = bool(parse_brand({"brand": name}))
+    except FieldError:
+        is_brand = False
+
+    report = ingest_events(sqlite_store, [path], now=NOW)
+
+    assert (report.accepted, report.rejected) == ((1, 0) if is_brand else (0, 1))
+    assert is_brand or (report.quarantine is not None and "expected text of 1 to" in report.quarantine.read_text())

@@ -163,12 +163,14 @@ def test_wrong_field_of_a_customer_is_named_with_its_value(field: str, value: ob
         ("target", {"target": "everything"}),
         ("valid_to", {"valid_from": "2024-02-01", "valid_to": "2024-01-01"}),
         ("validity_days", {"validity_days": 0}),
+        ("validity_days", {"validity_days": 1e11}),
         ("schedule.weekdays", {"schedule": {"weekdays": [7]}}),
         ("schedule.hours", {"schedule": {"hours": [24]}}),
         ("cost_rate", {"cost_rate": 2}),
         ("cost_amount", {"cost_rate": 0.1, "cost_amount": 1}),
         ("cap_per_customer.count", {"cap_per_customer": {"count": -1, "days": 7}}),
         ("cap_per_customer.days", {"cap_per_customer": {"count": 1}}),
+        ("cap_per_customer.days", {"cap_per_customer": {"count": 1, "days": 1e11}}),
         ("cap_total", {"cap_total": -1}),
         ("cap_total", {"cap_total": 1.5}),
         ("cap_total", {"cap_total": 1e300}),
@@ -185,6 +187,15 @@ def test_wrong_field_of_an_offer_is_named_with_its_value(field: str, row: dict[s
         parse_offer({"offer_id": "o"} | row)
 
     assert caught.value.field == field
+
+
+def test_a_time_of_days_is_more_than_none_and_at_most_a_century() -> None:
+    assert parse_offer({"offer_id": "o", "validity_days": 36_525}).validity_days == 36_525
+    for days in (0, 36_525.5, "1e11"):
+        with pytest.raises(
+            FieldError, match=f"validity_days: got {days!r}, expected a number of days above 0, at most"
+        ):
+            parse_offer({"offer_id": "o", "validity_days": days})
 
 
 def test_offer_in_another_currency_than_the_brands_is_refused() -> None:
