@@ -13,6 +13,10 @@ MICROSECONDS_PER_DAY = 24 * MICROSECONDS_PER_HOUR
 HOURS_PER_WEEK = 168
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_END: Instant = 4_102_444_800 * MICROSECONDS_PER_SECOND
+"""2100-01-01."""
+ASKED_FOR = "an ISO 8601 time from 1970 to 2099 such as 2017-11-20T18:00:00Z"
+"""What :func:`parse_asked` takes."""
 
 
 def from_datetime(moment: datetime) -> Instant:
@@ -42,3 +46,25 @@ def parse(text: str) -> Instant:
         If the text is no ISO 8601 date or time.
     """
     return from_datetime(datetime.fromisoformat(text))
+
+
+def parse_asked(text: str) -> Instant:
+    """``parse`` for times as of which something is asked: so near that no sum overflows and no weight decays to 0.
+
+    >>> parse_asked("9999-12-31")
+    Traceback (most recent call last):
+        ...
+    ValueError: expected an ISO 8601 time from 1970 to 2099 such as 2017-11-20T18:00:00Z
+
+    Raises
+    ------
+    ValueError
+        If the text names no time from 1970 to 2099.
+    """
+    try:
+        found = parse(text)
+    except OverflowError:  # an offset that leads out of the calendar
+        found = -1
+    if not 0 <= found < _END:
+        raise ValueError(f"expected {ASKED_FOR}")
+    return found

@@ -12,16 +12,16 @@ from rich.console import Console, RenderableType
 from sqlalchemy.exc import OperationalError
 
 from features.errors import FieldError
-from features.instant import Instant, parse
+from features.instant import ASKED_FOR, Instant, parse_asked
 from features.settings import read_settings
 from features.store import Store, open_store
 
 
 def as_instant(text: str) -> Instant:
     try:
-        return parse(text)
+        return parse_asked(text)
     except ValueError as error:
-        raise typer.BadParameter(f"got {text!r}, expected a date or time such as 2017-11-20T00:00:00Z") from error
+        raise typer.BadParameter(f"got {text!r}, expected {ASKED_FOR}") from error
 
 
 Workspace = Annotated[Path | None, typer.Option("--workspace", help="Folder of everything that is kept.")]

@@ -15,8 +15,8 @@ from serving.errors import BadRequestError
 
 MOST_ROWS = 1_000
 
-_PRINTED = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$(?!\n)"
-"""No control characters, which events must not have either; PostgreSQL keeps no NUL."""
+_PRINTED = r"^(?=\s*\S)[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$(?!\n)"
+"""Not blank and without control characters, as the ids of events; PostgreSQL keeps no NUL."""
 
 Id = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID, pattern=_PRINTED)]
 Name = Annotated[str, Meta(min_length=1, max_length=512, pattern=_PRINTED)]
@@ -36,7 +36,7 @@ class NextBestOfferRequest(Struct, frozen=True, kw_only=True):
 
     customer_id: Id | None = None
     identifiers: dict[Name, Id] | None = None
-    brand: Name | None = None
+    brand: Id | None = None
     channel: Name | None = None
     channels: list[Name] | None = None
     placement: Name | None = None
@@ -94,14 +94,14 @@ class NextBestOfferAnswer(Struct, frozen=True, kw_only=True):
 
 class ScoreRequest(Struct, frozen=True, kw_only=True):
     customer_ids: Annotated[list[Id], Meta(max_length=MOST_ROWS)]
-    brand: Name | None = None
+    brand: Id | None = None
 
 
 class EventsRequest(Struct, frozen=True, kw_only=True):
     """Events as rows of the contract; ``brand`` is that of the rows that name none."""
 
     events: Annotated[list[Any], Meta(max_length=MOST_ROWS)]
-    brand: Name | None = None
+    brand: Id | None = None
 
 
 class RejectedEvent(Struct, frozen=True):
@@ -118,7 +118,7 @@ class EventsAnswer(Struct, frozen=True, kw_only=True):
 
 class RowsRequest(Struct, frozen=True, kw_only=True):
     rows: Annotated[list[Any], Meta(max_length=MOST_ROWS)]
-    brand: Name | None = None
+    brand: Id | None = None
 
 
 class RejectedRow(Struct, frozen=True):
@@ -135,13 +135,13 @@ class UpsertAnswer(Struct, frozen=True, kw_only=True):
 class CustomerRequest(Struct, frozen=True, kw_only=True):
     customer_id: Id | None = None
     identifiers: dict[Name, Id] | None = None
-    brand: Name | None = None
+    brand: Id | None = None
 
 
 class AssignRequest(Struct, frozen=True, kw_only=True):
     unit_id: Id
     experiment: Name
-    brand: Name | None = None
+    brand: Id | None = None
 
 
 class AssignAnswer(Struct, frozen=True):
@@ -200,9 +200,9 @@ def _missing_field(what: str) -> str | None:
 
 def parsed_instant(text: str | None, field: str) -> Instant | None:
     try:
-        return None if text is None else instant.parse(text)
-    except (ValueError, OverflowError):
-        raise BadRequestError(f"{field}: got {text!r}, expected an ISO 8601 time", field=field) from None
+        return None if text is None else instant.parse_asked(text)
+    except ValueError:
+        raise BadRequestError(f"{field}: got {text!r}, expected {instant.ASKED_FOR}", field=field) from None
 
 
 def shown_instant(moment: Instant | None) -> str | None:

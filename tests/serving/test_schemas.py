@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from features.instant import parse
 from serving.declared import declared
 from serving.errors import BadRequestError
 from serving.schemas import NextBestOfferAnswer, NextBestOfferRequest, ScoreRequest, decoded, parsed_instant
@@ -45,11 +46,29 @@ def test_what_is_no_json_has_a_code_of_its_own() -> None:
     assert caught.value.code == "invalid_json"
 
 
-def test_a_time_that_is_none_is_refused_by_name() -> None:
-    with pytest.raises(BadRequestError) as caught:
-        parsed_instant("2017-13-01", "as_of")
+@pytest.mark.parametrize(
+    "text", ["2017-13-01", "0001-01-01", "0001-01-01T00:00+14:00", "1969-12-31", "2100-01-01", "9999-12-31T23:59-12:00"]
+)
+def test_what_names_no_time_of_ours_is_refused_by_name(text: str) -> None:
+    with pytest.raises(BadRequestError, match="expected an ISO 8601 time from 1970 to 2099") as caught:
+        parsed_instant(text, "as_of")
 
     assert caught.value.field == "as_of"
+
+
+@pytest.mark.parametrize("text", ["1970-01-01", "2099-12-31T23:59:59.999999Z"])
+def test_the_first_and_the_last_time_of_ours_may_be_asked_for(text: str) -> None:
+    assert parsed_instant(text, "as_of") == parse(text)
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u00a0", "\u3000 \u2003", "x" * 257, "a\u2028"])
+def test_a_name_that_no_event_could_have_is_refused(name: str) -> None:
+    body = msgspec.json.encode({"customer_id": "a", "brand": name})
+
+    with pytest.raises(BadRequestError) as caught:
+        decoded(REQUEST, body)
+
+    assert caught.value.field == "brand"
 
 
 @pytest.mark.parametrize("struct", [NextBestOfferRequest, NextBestOfferAnswer])
