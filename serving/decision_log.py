@@ -113,8 +113,10 @@ def exposures_of(request: DecisionRequest, decision: Decision, assigned: Assigne
     ]
 
 
-def record(connection: Connection, entries: Sequence[Entry], *, lake: Path) -> list[Kept]:
+def record(connection: Connection, entries: Sequence[Entry], *, lake: Path, now: Instant | None = None) -> list[Kept]:
     """Keep decisions with their reservations and exposures: of each what can be had, or what its key was given before.
+
+    ``now`` is the present where that is not when the decisions are made for.
 
     Raises
     ------
@@ -123,7 +125,7 @@ def record(connection: Connection, entries: Sequence[Entry], *, lake: Path) -> l
     """
     answered = _answers_by_key(connection, entries)
     fresh = _first_of_each_key(entries, answered)
-    kept = dict(zip(fresh, _record_fresh(connection, [entries[index] for index in fresh]), strict=True))
+    kept = dict(zip(fresh, _record_fresh(connection, [entries[index] for index in fresh], now), strict=True))
     _expose(connection, [entries[index] for index in fresh], lake)
     for index, one in kept.items():
         _note(answered, entries[index], one.answer)
@@ -193,12 +195,13 @@ def _answer_in(body: str) -> bytes:
     return bytes(logged.sent) or bytes(logged.answer)
 
 
-def _record_fresh(connection: Connection, entries: Sequence[Entry]) -> list[Kept]:
+def _record_fresh(connection: Connection, entries: Sequence[Entry], now: Instant | None) -> list[Kept]:
     if not entries:
         return []
     wanted = [one for entry in entries for one in _reservations(entry)]
+    present = entries[0].decision.decided_at if now is None else now
     refused: dict[str, dict[str, Refusal]] = {}
-    for one, refusal in zip(wanted, reserve(connection, wanted), strict=True):
+    for one, refusal in zip(wanted, reserve(connection, wanted, present), strict=True):
         if refusal is not None:
             refused.setdefault(one.decision_id, {})[one.offer.offer_id] = refusal
     kept = [_kept(entry, refused.get(entry.decision.decision_id)) for entry in entries]

@@ -91,7 +91,7 @@ def _decide(store: Store, terms: "PlanTerms", report: Report) -> None:
         profiles = history.profiles(terms.as_of, include_registered=True)
     with store.reading() as connection:
         population = read_population(connection, terms.brand, profiles, terms.as_of)
-    decide_all(store, terms, population, loader.state(terms.brand), report)
+    decide_all(store, terms, population, loader.state(terms.brand), report, now=now())
 
 
 def _write(path: Path, rows: "Iterator[PlannedDecision]") -> tuple[int, int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, or_, select
 
 from features.customer_links import present_ids
+from features.instant import Instant
 from features.money import Money
 from features.packing import unpack
 from features.profiles import Profiles
@@ -35,8 +36,13 @@ def decide_all(
     state: BrandState,
     report: Report,
     batch_size: int = BATCH,
+    *,
+    now: Instant,
 ) -> None:
-    """Decide for everyone who has no decision of this plan yet; what is decided is durable batch by batch."""
+    """Decide for everyone who has no decision of this plan yet; what is decided is durable batch by batch.
+
+    What is held at ``now`` stays held, though the plan be for a later time.
+    """
     with store.reading() as connection:
         decided, spent = decided_customers(connection, terms), reserved_cost(connection, terms)
         variants = _variants(connection, terms.brand) if state.experiments else {}
@@ -45,7 +51,7 @@ def decide_all(
     for batch in _in_order(population, planner, decided, batch_size):
         entries = planner.entries(population, batch, _blocked_since(store, terms, batch.customer_ids))
         with store.writing() as connection:
-            for kept in record(connection, _within(entries, terms.budget, spent), lake=store.lake):
+            for kept in record(connection, _within(entries, terms.budget, spent), lake=store.lake, now=now):
                 spent += sum(one.reserved_cost for one in kept.decision.offers) if kept.decision else 0
         done += len(batch)
         report("deciding", done, len(population))

@@ -46,11 +46,14 @@ class Reservation:
         return self.brand, self.offer.offer_id
 
 
-def reserve(connection: Connection, wanted: Sequence[Reservation]) -> list[Refusal | None]:
-    """Write what can be had, in order; for each that cannot, why not."""
+def reserve(connection: Connection, wanted: Sequence[Reservation], now: Instant) -> list[Refusal | None]:
+    """Write what can be had, in order; for each that cannot, why not.
+
+    What has expired gives way, but nothing that is still held at ``now``, though it be decided for a later time.
+    """
     limited = sorted({one.key for one in wanted if _is_limited(one.offer)})
     usage = read_usage(connection, limited)
-    if any(_refusal(one, usage) for one in wanted) and release_expired(connection, wanted[0].decided_at):
+    if any(_refusal(one, usage) for one in wanted) and release_expired(connection, min(now, wanted[0].decided_at)):
         usage = read_usage(connection, limited)
     held = _held_by_customers(connection, wanted)
     refusals = [_take(one, usage, held) for one in wanted]

@@ -136,6 +136,18 @@ def test_an_expired_reservation_gives_its_place_to_the_next(store: Store) -> Non
     assert states(store) == ["released", "reserved"]
 
 
+def test_a_decision_for_a_later_time_takes_nothing_that_is_held_now(store: Store) -> None:
+    single = Offer(offer_id="single", cap_total=1)
+    kept(store, entry("d1", single))
+    tomorrow = NOW + MICROSECONDS_PER_DAY
+
+    with store.writing() as connection:
+        (early,) = record(connection, [entry("d2", single, at=tomorrow)], lake=store.lake, now=NOW + HOLD - 1)
+        (late,) = record(connection, [entry("d3", single, at=tomorrow)], lake=store.lake, now=NOW + HOLD)
+
+    assert [offered(one) for one in (early, late)] == [[], ["single"]]
+
+
 def test_a_sweep_releases_what_has_expired_and_only_that(store: Store) -> None:
     offer = Offer(offer_id="a")
     kept(store, entry("d1", offer), entry("d2", offer, at=NOW + 5))

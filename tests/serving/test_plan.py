@@ -60,7 +60,7 @@ def made(store, population, state, terms=TERMS):
     with store.writing() as connection:
         is_open = begin(connection, terms, NIGHT)
     if is_open:
-        decide_all(store, terms, population, state, silent)
+        decide_all(store, terms, population, state, silent, now=NIGHT)
     with store.writing() as connection:
         rows = list(planned(connection, terms))
         finish(connection, terms, "plan.parquet")
@@ -97,7 +97,7 @@ def test_an_interrupted_plan_goes_on_where_it_stopped(store, town):
     with store.writing() as connection:
         begin(connection, TERMS, NIGHT)
     with pytest.raises(KeyboardInterrupt):
-        decide_all(store, TERMS, town, state, stop, batch_size=2)
+        decide_all(store, TERMS, town, state, stop, batch_size=2, now=NIGHT)
     with store.reading() as connection:
         before = list(planned(connection, TERMS))
     after = made(store, town, state)
@@ -120,6 +120,15 @@ def test_a_plan_is_held_until_a_day_after_its_messages_go_out(store, town):
     with store.reading() as connection:
         expires = connection.execute(select(reservations.c.expires_at)).scalars().all()
     assert expires == [row.send_at + DAY for row in rows]
+
+
+def test_a_plan_for_a_later_night_takes_nothing_that_is_held_now(store, town):
+    few = state_of(replace(PERCENT, cap_total=5))
+    made(store, town, few)
+
+    later = made(store, town, few, replace(TERMS, name="february", as_of=NIGHT + 30 * DAY))
+
+    assert {row.offer_id for row in later} == {"none"}
 
 
 def test_without_a_message_channel_a_plan_is_held_for_a_day(store, town):
