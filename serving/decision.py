@@ -81,6 +81,8 @@ class Predictions(Struct, frozen=True):
     features: Floats | None = None
     model_versions: Mapping[str, str] = {}
     fallbacks: Mapping[str, str] = {}
+    missing_versions: Mapping[str, str] = {}
+    """By model, those that were to be asked and are not there."""
 
 
 class ChosenOffer(Struct, frozen=True):

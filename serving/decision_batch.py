@@ -113,10 +113,11 @@ def entries_of(application: "Application", inquiries: Sequence[Inquiry]) -> list
 
 def _treated_alike(treated: Sequence[_Treatment]) -> Iterable[list[int]]:
     """The positions of those who see the same models and the same offers."""
-    alike: dict[tuple[int, frozenset[tuple[str, str]]], list[int]] = {}
+    alike: dict[tuple[int, frozenset[tuple[str, str]], frozenset[tuple[str, str]]], list[int]] = {}
     for row, treatment in enumerate(treated):
         versions = frozenset(treatment.models.versions.items())
-        alike.setdefault((id(treatment.brand), versions), []).append(row)
+        missing = frozenset(treatment.models.missing_versions.items())
+        alike.setdefault((id(treatment.brand), versions, missing), []).append(row)
     return alike.values()
 
 

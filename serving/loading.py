@@ -63,8 +63,8 @@ class BrandState:
         """The models and the policy for a unit of these variants: the later experiment in the list wins."""
         models, policy = self.models, self.policy
         for experiment, variant in assigned:
-            loaded = self.variant_models.get((experiment.name, variant.name))
-            models = with_models(models, loaded) if loaded else models
+            if variant.models:
+                models = _with_variant(models, variant, self.variant_models.get((experiment.name, variant.name), ()))
             if variant.policy:
                 name = f"{policy.version}+{experiment.name}.{variant.name}"
                 policy = replace(policy, **{**_known(variant.policy), "version": name})
@@ -257,6 +257,14 @@ def _with_usage(connection: Connection, states: Mapping[str, BrandState]) -> dic
         brand: replace(state, offers=with_usage(state.offers, usage[brand])) if brand in usage else state
         for brand, state in states.items()
     }
+
+
+def _with_variant(models: Models, variant: Variant, loaded: Sequence[LoadedModel]) -> Models:
+    """The models with those of a variant, and which versions it names in vain."""
+    there = {one.name for one in loaded}
+    named = {**models.missing_versions, **variant.models}
+    missing = {model: version for model, version in named.items() if model not in there}
+    return replace(with_models(models, loaded), missing_versions=missing)
 
 
 def _known(overrides: Mapping[str, float | str | bool]) -> dict[str, Any]:

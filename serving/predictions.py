@@ -65,7 +65,8 @@ class SendTime(Protocol):
 class Models:
     """The models of one brand that are in use; ``None`` where none was trained. The mappings are by model name.
 
-    ``trained_until`` is the instant just after the last one that a model may have learned from.
+    ``trained_until`` is the instant just after the last one that a model may have learned from. ``missing_versions``
+    are those that were to be used and are not there; what else there is of that model is used instead.
     """
 
     churn: Churn | None = None
@@ -75,6 +76,7 @@ class Models:
     versions: Mapping[str, str] = field(default_factory=dict)
     horizon_days: Mapping[str, float] = field(default_factory=dict)
     trained_until: Mapping[str, Instant] = field(default_factory=dict)
+    missing_versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def missing(self) -> dict[str, str]:
@@ -92,7 +94,12 @@ def predict_together(
     models: Models, profiles: Sequence[Profiles | None], decided_at: Instant, offers: OfferTable
 ) -> list[Predictions]:
     """The same of several customers, to each what they would have been told alone; a profile may not be there."""
-    nothing = Predictions(horizon_days=horizon_days(models), model_versions=models.versions, fallbacks=models.missing)
+    nothing = Predictions(
+        horizon_days=horizon_days(models),
+        model_versions=models.versions,
+        fallbacks=models.missing,
+        missing_versions=models.missing_versions,
+    )
     found = [nothing] * len(profiles)
     rows: list[int] = []
     for row, profile in enumerate(profiles):
@@ -134,6 +141,7 @@ def predict_each(
             features=features[row],
             model_versions=models.versions,
             fallbacks=missing,
+            missing_versions=models.missing_versions,
         )
         for row in range(len(profiles))
     ]

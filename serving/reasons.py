@@ -66,4 +66,7 @@ def fallback_of(customer: CustomerState, offers: OfferTable, predictions: Predic
         missing.append("no_models")
     elif predictions.fallbacks:
         missing.append("missing: " + ", ".join(sorted(predictions.fallbacks)))
+    if predictions.missing_versions:
+        named = (f"{model} {version}" for model, version in sorted(predictions.missing_versions.items()))
+        missing.append("missing version: " + ", ".join(named))
     return "; ".join(missing) or None

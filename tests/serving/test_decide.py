@@ -106,6 +106,14 @@ def test_a_missing_model_is_marked():
     )
 
 
+def test_a_version_that_should_have_answered_is_marked():
+    predictions = Predictions(model_versions={"churn": "1"}, missing_versions={"send-time": "2", "churn": "7"})
+
+    assert decided(table(information("a")), customer(event(1)), predictions=predictions).fallback == (
+        "missing version: churn 7, send-time 2"
+    )
+
+
 def test_refusals_are_counted_by_reason():
     offers = table(information("a"), information("b", valid_to=NOW), information("c", valid_to=NOW - 1))
 

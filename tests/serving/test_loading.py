@@ -133,7 +133,29 @@ def test_a_version_that_a_variant_names_in_vain_is_said_once(sqlite_store: Store
     deploy_churn("2")
     loader.refresh()
 
+    state = loader.state("default")
+    models, _ = state.treated(((state.experiments[0], variant),))
+    assert (models.versions, models.missing_versions) == ({"churn": "2"}, {"churn": "9"})
     assert complaints == ["experiment 'e', variant 'next': there is no churn version '9', its champion answers instead"]
+
+
+def test_a_later_experiment_may_name_a_version_that_is_there(sqlite_store: Store, deploy_churn: Deploy) -> None:
+    deploy_churn("1")
+    experiments = [
+        Experiment(name=name, variants=(Variant(name="only", weight=1.0, models={"churn": version}),))
+        for name, version in (("first", "7"), ("second", "1"))
+    ]
+    with sqlite_store.writing() as connection:
+        deploy(connection, "default", "churn", "7", CHALLENGER, None, "gone", NOW, None)
+        for experiment in experiments:
+            experiment_store.create(connection, "default", experiment, NOW)
+            experiment_store.start(connection, "default", experiment.name, NOW)
+
+    state = loaded(sqlite_store, []).state("default")
+
+    first, second = ((one, one.variants[0]) for one in state.experiments)
+    assert state.treated((first,))[0].missing_versions == {"churn": "7"}
+    assert state.treated((first, second))[0].missing_versions == {}
 
 
 def test_a_policy_of_a_variant_holds_for_its_units_alone(sqlite_store: Store) -> None:

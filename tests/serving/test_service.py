@@ -13,6 +13,7 @@ from experiments.design import Experiment, Variant
 from features import instant
 from features.schema import decisions, events, offer_usage, reservations
 from features.store import open_store
+from training.registry import CHALLENGER, deploy
 
 NOW = "2017-11-20T12:00:00Z"
 OFFERS = [
@@ -350,6 +351,25 @@ def test_an_experiment_is_answered_and_its_exposure_logged_once(
     assert rows(select(events.c.type).where(events.c.customer_id == "treated")) == [("exposure",)]
     unknown = client.ask("POST", "/assign", json={"unit_id": "a", "experiment": "unheard of"})
     assert (unknown.status_code, unknown.json()["error"]["field"]) == (404, "experiment")
+
+
+def test_a_version_that_a_variant_names_in_vain_is_said_to_those_it_should_have_served(
+    client: Any, workspace: Path
+) -> None:
+    store = open_store(workspace)
+    halves = (Variant(name="control", weight=0.5), Variant(name="next", weight=0.5, models={"churn": "7"}))
+    with store.writing() as connection:
+        deploy(connection, "vain", "churn", "7", CHALLENGER, None, "gone", 0, None)
+        experiment_store.create(connection, "vain", Experiment(name="newer", variants=halves), 0)
+        experiment_store.start(connection, "vain", "newer", 0)
+    store.close()
+    client.post("/products", products=[{"product_id": "tea"}])  # after which the worker has looked at the store
+
+    asked = [{"customer_id": f"v{number}", "brand": "vain"} for number in range(20)]
+    answers = [answer.json() for answer in client.ask_together("/next_best_offer", asked)]
+
+    said = {(one["experiments"][0]["variant"], "missing version: churn 7" in one["fallback"]) for one in answers}
+    assert said == {("control", False), ("next", True)}
 
 
 def test_a_customers_row_links_the_identifiers_and_moves_the_clock_of_the_profile(client: Any) -> None:
