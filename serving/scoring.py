@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from features.instant import Instant
+from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.profiles import Profiles
-from features.replenishment import due_products, expected_next_purchase_at
+from features.replenishment import UNKNOWN, due_products, expected_next_purchase_at
 from features.segments import rfm_segments
 from features.vector import FEATURES, vector
 from serving.channel import strengths
@@ -34,6 +34,8 @@ from training.models.churn import risk_band
 DEFAULT_HORIZON_DAYS = 90
 DEFAULT_FAVOURITES = 10
 LIFETIMES_DAYS = (30, 90, 365)
+MOST_BUY_NOTHING = 0.5
+"""The chance of churn above which the middle of the time to the next purchase lies beyond the horizon."""
 
 OUTPUTS_OF_MODEL: Mapping[str, tuple[str, ...]] = {
     CHURN: ("churn_probability", "churn_risk_band", "money_at_risk"),
@@ -100,7 +102,7 @@ def score(
     spend = _of_spend(models, features)
     ranked = _of_favourites(models, usable, as_of, categories, favourites)
     hours = _of_hours(models, usable, as_of)
-    next_purchase = expected_next_purchase_at(usable, as_of).tolist()
+    next_purchase = _next_purchase(usable, as_of, churn, horizon)
     segments = rfm_segments(features)
     notes = fallbacks(models, as_of)
     for row, customer_id in enumerate(profiles.customer_ids):
@@ -108,7 +110,7 @@ def score(
             *(customer_id, brand, as_of, horizon),
             *churn[row],
             *spend[row],
-            None if next_purchase[row] < 0 else next_purchase[row],
+            next_purchase[row],
             *ranked[row],
             *hours[row],
             *(_best_channel(profiles, row), segments[row], due_products(usable, row, as_of), models.versions, notes),
@@ -143,6 +145,14 @@ def _of_churn(models: Models, features: Floats, horizon: float) -> _Cells:
     probability = models.churn.predict(features)
     baseline = np.nan_to_num(features[:, _SPEND_DECAYED]) * (horizon / _DECAYED_DAYS)
     return [(p, risk_band(p), p * spend) for p, spend in zip(probability.tolist(), baseline.tolist(), strict=True)]
+
+
+def _next_purchase(profiles: Profiles, as_of: Instant, churn: _Cells, horizon_days: float) -> list[Instant | None]:
+    """When each will buy again; nothing within a horizon in which most such customers buy nothing at all."""
+    end = as_of + int(horizon_days * MICROSECONDS_PER_DAY)
+    found = expected_next_purchase_at(profiles, as_of).tolist()
+    lost = [probability is not None and probability > MOST_BUY_NOTHING for probability, *_ in churn]
+    return [None if at == UNKNOWN or (is_lost and at < end) else at for at, is_lost in zip(found, lost, strict=True)]
 
 
 def _of_spend(models: Models, features: Floats) -> _Cells:

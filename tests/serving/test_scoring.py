@@ -155,6 +155,17 @@ def test_the_profile_gives_segment_replenishment_next_purchase_and_channel():
     assert row.best_channel == "store"
 
 
+def test_no_purchase_is_expected_within_a_horizon_in_which_most_buy_nothing():
+    anna = profile(*WEEKLY)
+
+    churned = {share: scored(anna, models(churn=Constant(share)))[0] for share in (0.5, 0.501, 0.999, np.nan)}
+    short = scored(anna, models(churn=Constant(0.999), horizon_days={"churn": 7}))[0]
+
+    expected = {share: row.expected_next_purchase_at for share, row in churned.items()}
+    assert list(expected.values()) == [NOW + 7 * DAY, None, None, NOW + 7 * DAY]
+    assert short.expected_next_purchase_at == NOW + 7 * DAY
+
+
 def test_a_customer_known_only_from_a_row_is_scored():
     (row,) = scored(empty(["nobody"]))
 

@@ -23,10 +23,11 @@ def _standing(standing: Standing, horizon_days: int) -> str:
     chips = f"<span class='chip key'>{escape(words(standing.segment))}</span>"
     chips += f"<span class='chip key'>risk: {escape(standing.risk_band)}</span>"
     chips += "".join(f"<span class='chip'>{escape(f'{k}: {v}')}</span>" for k, v in standing.attributes.items())
+    expected = standing.expected_next_purchase_at
     facts = [
         ("Orders", f"{standing.orders}, {money(standing.spend_per_order)} each"),
         ("Rhythm", rhythm(standing)),
-        ("Next purchase", f"expected {day(standing.expected_next_purchase_at)}"),
+        ("Next purchase", f"expected {day(expected)}" if expected else f"none expected in {horizon_days} days"),
         (f"No purchase in {horizon_days} days", f"{standing.churn_probability:.1%} likely"),
         (f"Spend in {horizon_days} days", interval(standing)),
     ]
