@@ -138,17 +138,6 @@ def active(connection: Connection, brand: str) -> list[Experiment]:
     return [stored.experiment for stored in listed(connection, brand) if stored.state == RUNNING]
 
 
-def stored_variants(connection: Connection, brand: str, unit_ids: Sequence[str]) -> dict[str, str]:
-    """The variant by experiment of one unit, known under any of these ids (merged identities); earlier ids go first."""
-    table = schema.assignments.c
-    query = select(table.experiment, table.variant, table.unit_id).where(
-        table.brand == brand, table.unit_id.in_(unit_ids)
-    )
-    rows = connection.execute(query).all()
-    rows = sorted(rows, key=lambda row: unit_ids.index(row.unit_id), reverse=True)
-    return {row.experiment: row.variant for row in rows}
-
-
 def expose(connection: Connection, exposures: Sequence[Exposure]) -> list[Event]:
     """Store the assignments that are new; the events of the exposures not logged yet, to be appended by the caller.
 

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from experiments import experiment_store
 from experiments.design import Experiment, Variant
 from experiments.exposure import Exposure
+from features import schema
 from features.assignments import Assignment, keep_assignments
 from features.customer_intake import take_customers
 from features.entities import Customer
@@ -55,8 +57,10 @@ def deal(store: Store, unit_id: str, experiment: str, variant: str) -> None:
 
 
 def variants(store: Store, unit_id: str = "anna", brand: str = "default") -> dict[str, str]:
+    of = schema.assignments.c
+    query = select(of.experiment, of.variant).where(of.brand == brand, of.unit_id == unit_id)
     with store.reading() as connection:
-        return experiment_store.stored_variants(connection, brand, [unit_id])
+        return {row.experiment: row.variant for row in connection.execute(query)}
 
 
 def test_an_exposure_counts_as_the_assignment(trials: Store) -> None:
