@@ -86,7 +86,7 @@ class IdTable(Mapping[str, int]):
         self._numbers = dict(numbers)
         size = 1 << max(len(self._numbers) * 2, 2).bit_length()
         self._table = np.full((size, 2), _EMPTY, dtype=np.int64)  # hash and number side by side, in one line of memory
-        _build(hashes_of(list(self._numbers)), _array(list(self._numbers.values())), self._table)
+        _build(hashes_of(list(self._numbers)), np.array(list(self._numbers.values()), dtype=np.int64), self._table)
 
     def of(self, ids: Sequence[str]) -> Integers:
         """The number of each id, -1 for one that has none."""
@@ -112,7 +112,7 @@ class IdTable(Mapping[str, int]):
 
 
 def hashes_of(ids: Sequence[str]) -> Integers:
-    """The 64-bit hash of each id (FNV-1a of its UTF-8, stirred as MurmurHash3 ends).
+    """The 64-bit hash of each id (FNV-1a of its UTF-8, stirred as MurmurHash3 ends); stored, so it may never change.
 
     >>> hashes_of(["", "milk"]).tolist()
     [-1166397803181037274, -3313049444802396351]
@@ -124,10 +124,6 @@ def hashes_of(ids: Sequence[str]) -> Integers:
     hashes = np.empty(len(encoded), dtype=np.int64)
     _hash(np.frombuffer(b"".join(encoded), dtype=np.uint8), ends, hashes)
     return hashes
-
-
-def _array(numbers: Sequence[int]) -> Integers:
-    return np.array(numbers, dtype=np.int64)
 
 
 @compiled

@@ -35,12 +35,13 @@ from features.profiles import (
 from features.statistics import DECAYED_OF_CUSTOMER, OF_CUSTOMER, identities
 
 FORMAT = 2
-_NOTHING = np.array(identities(OF_CUSTOMER), dtype=np.int64)
-_NO_DECAYED = np.zeros(len(DECAYED_OF_CUSTOMER))
+_IDENTITIES = np.array(identities(OF_CUSTOMER), dtype=np.int64)
+_IDENTITIES_DECAYED = np.zeros(len(DECAYED_OF_CUSTOMER))
 _Columns = tuple[tuple[str, type], ...]
 _Pieces = tuple[bytes, ...]
 
-# Of each table the columns and how they are stored; the first always, the others unless all of it is zero.
+# Of each table the columns, in the order of its fields, and how they are stored: the first always, another unless all
+# of it is zero.
 _ORDERS: _Columns = (
     ("key", np.uint64),
     ("first_at", np.int64),
@@ -74,8 +75,13 @@ class Packed(msgspec.Struct, array_like=True):
     states: dict[str, tuple[Instant, State]]
 
 
+class _Version(msgspec.Struct, array_like=True):
+    version: int
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Packed)
+_decode_version = msgspec.msgpack.Decoder(_Version).decode
 
 
 def pack(customer_id: str, profile: Profile, timezone: str) -> bytes:
@@ -97,8 +103,8 @@ def pack_row(profiles: Profiles, row: int) -> bytes:
     return _encoder.encode(
         Packed(
             version=FORMAT,
-            customer=_sparse(profiles.integers[row], _NOTHING),
-            decayed=_sparse(profiles.decayed[row], _NO_DECAYED),
+            customer=_sparse(profiles.integers[row], _IDENTITIES),
+            decayed=_sparse(profiles.decayed[row], _IDENTITIES_DECAYED),
             orders=_pieces(profiles.orders, row, _ORDERS),
             remnants=_pieces(profiles.remnants, row, _REMNANTS),
             products=_pieces(products, row, _PRODUCTS),
@@ -131,8 +137,8 @@ def _ids_of(vocabulary: Sequence[str], codes: NDArray[np.int32]) -> Ids:
     return Ids.of([vocabulary[code] for code in codes.tolist()])
 
 
-def _sparse(values: NDArray[np.generic], nothing: NDArray[np.generic]) -> bytes:
-    mask = values != nothing
+def _sparse(values: NDArray[np.generic], absent: NDArray[np.generic]) -> bytes:
+    mask = values != absent
     return bytes(np.packbits(mask).tobytes() + values[mask].tobytes())
 
 
@@ -151,14 +157,11 @@ def unpack_all(customer_ids: Sequence[str], data: Sequence[bytes]) -> Profiles:
     """:func:`unpack` of several, as one batch; an id may have several codes in a vocabulary."""
     if not data:
         return empty()
-    packed = [_decoder.decode(one) for one in data]
-    for one in packed:
-        if one.version != FORMAT:
-            raise ValueError(f"profile format: got {one.version}, expected {FORMAT}; profiles must be folded anew")
+    packed = [_decoded(one) for one in data]
     return Profiles(
         list(customer_ids),
-        _dense([one.customer for one in packed], _NOTHING),
-        _dense([one.decayed for one in packed], _NO_DECAYED),
+        _dense([one.customer for one in packed], _IDENTITIES),
+        _dense([one.decayed for one in packed], _IDENTITIES_DECAYED),
         Orders(*_table([one.orders for one in packed], _ORDERS)),
         Remnants(*_table([one.remnants for one in packed], _REMNANTS)),
         _products(packed),
@@ -169,18 +172,30 @@ def unpack_all(customer_ids: Sequence[str], data: Sequence[bytes]) -> Profiles:
     )
 
 
+def _decoded(data: bytes) -> Packed:
+    try:
+        packed = _decoder.decode(data)
+    except msgspec.ValidationError:
+        version = _decode_version(data).version
+    else:
+        version = packed.version
+        if version == FORMAT:
+            return packed
+    raise ValueError(f"profile format: got {version}, expected {FORMAT}; profiles must be folded anew")
+
+
 def _table(pieces: Sequence[_Pieces], columns: _Columns) -> list[NDArray[Any]]:
     """The offsets, then each column of all customers."""
     width = np.dtype(columns[0][1]).itemsize
     lengths = [len(some[0]) // width for some in pieces]
     if not any(lengths):
-        return [_offsets(tuple(lengths)), *_nothing(columns)]
+        return [_offsets(tuple(lengths)), *_no_rows(columns)]
     return [_offsets(tuple(lengths)), *(_column(pieces, at, kind, lengths) for at, (_, kind) in enumerate(columns))]
 
 
 @lru_cache
-def _nothing(columns: _Columns) -> list[NDArray[Any]]:
-    return [np.empty(0, dtype=np.int64 if kind is np.int32 else kind) for _, kind in columns]
+def _no_rows(columns: _Columns) -> tuple[NDArray[Any], ...]:
+    return tuple(np.empty(0, dtype=np.int64 if kind is np.int32 else kind) for _, kind in columns)
 
 
 def _column(pieces: Sequence[_Pieces], at: int, kind: type, lengths: Sequence[int]) -> NDArray[Any]:
@@ -226,21 +241,21 @@ def _contacts(packed: Sequence[Packed]) -> Contacts:
     return Contacts(offsets, np.concatenate(code), facet, at, own, count, names)
 
 
-def _dense(data: Sequence[bytes], nothing: NDArray[Any]) -> NDArray[Any]:
-    dense = np.empty((len(data), nothing.size), dtype=nothing.dtype)
-    width = (nothing.size + 7) // 8
+def _dense(data: Sequence[bytes], absent: NDArray[Any]) -> NDArray[Any]:
+    dense = np.empty((len(data), absent.size), dtype=absent.dtype)
+    width = (absent.size + 7) // 8
     for row, one in enumerate(data):
         mask = np.frombuffer(one, dtype=np.uint8, count=width)
-        _spread(mask, np.frombuffer(one, dtype=nothing.dtype, offset=width), nothing, dense[row])
+        _spread(mask, np.frombuffer(one, dtype=absent.dtype, offset=width), absent, dense[row])
     return dense
 
 
 @compiled
-def _spread(mask: NDArray[np.uint8], values: NDArray[Any], nothing: NDArray[Any], into: NDArray[Any]) -> None:
+def _spread(mask: NDArray[np.uint8], values: NDArray[Any], absent: NDArray[Any], into: NDArray[Any]) -> None:
     following = 0
     for i in range(into.size):
         if mask[i >> 3] >> (7 - (i & 7)) & 1:
             into[i] = values[following]
             following += 1
         else:
-            into[i] = nothing[i]
+            into[i] = absent[i]

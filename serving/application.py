@@ -51,7 +51,7 @@ class Application:
     store: Store
     clock: Clock
     reader: CustomerReader
-    past: ProfilesAsOf
+    profiles_as_of: ProfilesAsOf
     writer: Writer
     loader: Loader
     metrics: Metrics
@@ -96,9 +96,9 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
     store = open_store(settings.workspace.absolute(), settings.database_url)
     loader = Loader(store, clock=clock)
     loader.start()
-    past = ProfilesAsOf(store, stands_still=clock is not system_clock)
+    profiles_as_of = ProfilesAsOf(store, stands_still=clock is not system_clock)
     if clock is not system_clock:
-        past.warm(brand)
+        profiles_as_of.warm(brand)
     gc.collect()
     gc.freeze()  # what was loaded lives as long as the worker: the collector need not walk it again and again
     gc.set_threshold(*GARBAGE_THRESHOLDS)
@@ -108,7 +108,7 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
         store=store,
         clock=clock,
         reader=CustomerReader(store),
-        past=past,
+        profiles_as_of=profiles_as_of,
         writer=Writer(store),
         loader=loader,
         metrics=Metrics(),

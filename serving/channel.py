@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from features.instant import Instant
 from features.profiles import Profiles
 from serving.decision import Floats
-from serving.eligibility import ANY_CHANNEL, Codes, Permissions, Rules
+from serving.eligibility import UNNAMED, Codes, Permissions, Rules
 from serving.offer_table import OfferTable
 from serving.send_slots import Slots, best_slot
 
@@ -45,7 +45,7 @@ def settle_channel(
         return best_channel(profile, channels)
     left = np.where(codes == 0, expected_value, -np.inf)
     value = {
-        channel: float(left[(rules.channels & rules.channel_bits.get(channel, ANY_CHANNEL)) != 0].max(initial=-np.inf))
+        channel: float(left[(rules.channels & rules.channel_bits.get(channel, UNNAMED)) != 0].max(initial=-np.inf))
         for channel in channels
     }
     most = max(value.values())

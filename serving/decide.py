@@ -19,14 +19,12 @@ from serving.arbitration import Values, to_minor
 from serving.channel import channel_of_offer, send_moment
 from serving.customer_facts import is_blocked
 from serving.decision import (
-    BasketLine,
     Candidate,
     ChosenOffer,
     CustomerState,
     Decision,
     DecisionRequest,
     Floats,
-    OfferUse,
     Predictions,
 )
 from serving.eligibility import Codes, Refusal, count_refusals
@@ -35,18 +33,6 @@ from serving.offer_evaluation import Case, Evaluated, evaluate
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.reasons import fallback_of, no_offer_reason, reasons_for
-
-__all__ = [
-    "BasketLine",
-    "Candidate",
-    "ChosenOffer",
-    "CustomerState",
-    "Decision",
-    "DecisionRequest",
-    "OfferUse",
-    "Predictions",
-    "decide",
-]
 
 _NONE = 0
 """The place of ``none`` among the candidates: first, so that an offer must be worth more to be preferred."""

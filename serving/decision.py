@@ -61,7 +61,6 @@ class CustomerState:
     customer: Customer | None = None
     is_blocked: bool = False
     uses: Sequence[OfferUse] = ()
-    declines: Sequence[tuple[str, Instant]] = ()
     timezone: str = ""
 
 

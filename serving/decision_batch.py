@@ -13,7 +13,8 @@ from experiments.exposure import Exposure
 from features.instant import Instant
 from features.money import to_money
 from serving.customer_reader import Named
-from serving.decide import BasketLine, CustomerState, Decision, DecisionRequest, Predictions, decide
+from serving.decide import decide
+from serving.decision import BasketLine, CustomerState, Decision, DecisionRequest, Predictions
 from serving.decision_log import Entry, Kept, exposures_of
 from serving.eligibility import Refusal
 from serving.errors import OverloadedError
@@ -51,10 +52,10 @@ class _Treatment(NamedTuple):
     policy: Policy
 
 
-Waiting = tuple[Question, "asyncio.Future[Kept | None]"]
+WaitingQuestion = tuple[Question, "asyncio.Future[Kept | None]"]
 
 
-def decide_together(application: "Application", waiting: Sequence[Waiting]) -> None:
+def decide_together(application: "Application", waiting: Sequence[WaitingQuestion]) -> None:
     """Decide, and have the decisions kept: each future gives what was kept once it is durable.
 
     It gives ``None`` where the profile is ahead of the clock of the service: the past must be asked for the customer.
@@ -63,29 +64,34 @@ def decide_together(application: "Application", waiting: Sequence[Waiting]) -> N
     try:
         now = application.clock()
         inquiries = inquiries_of(application, [question for question, _ in waiting], now)
-        is_ahead = [application.past.is_ahead(inquiry.customer.profile, now) for inquiry in inquiries]
+        is_ahead = [application.profiles_as_of.is_ahead(inquiry.customer.profile, now) for inquiry in inquiries]
         present = [inquiry for inquiry, ahead in zip(inquiries, is_ahead, strict=True) if not ahead]
         entries = iter(entries_of(application, present))
     except Exception as error:
         _decide_one_by_one(application, waiting, error)
         return
     for (_, future), ahead in zip(waiting, is_ahead, strict=True):
-        if ahead:
-            future.set_result(None)
-        else:
+        if not ahead:
             _keep(application, next(entries), future)
+        elif not future.done():
+            future.set_result(None)
 
 
 def _keep(application: "Application", entry: Entry, future: "asyncio.Future[Kept | None]") -> None:
     try:
         application.writer.submit(application.record, entry, future)
     except OverloadedError as error:
+        _fail(future, error)
+
+
+def _fail(future: "asyncio.Future[Kept | None]", error: Exception) -> None:
+    if not future.done():  # else whoever asked has gone
         future.set_exception(error)
 
 
-def _decide_one_by_one(application: "Application", waiting: Sequence[Waiting], error: Exception) -> None:
+def _decide_one_by_one(application: "Application", waiting: Sequence[WaitingQuestion], error: Exception) -> None:
     if len(waiting) == 1:
-        waiting[0][1].set_exception(error)
+        _fail(waiting[0][1], error)
         return
     for one in waiting:
         decide_together(application, [one])
@@ -113,11 +119,12 @@ def entries_of(application: "Application", inquiries: Sequence[Inquiry]) -> list
 
 def _treated_alike(treated: Sequence[_Treatment]) -> Iterable[list[int]]:
     """The positions of those who see the same models and the same offers."""
-    alike: dict[tuple[int, frozenset[tuple[str, str]], frozenset[tuple[str, str]]], list[int]] = {}
-    for row, treatment in enumerate(treated):
-        versions = frozenset(treatment.models.versions.items())
-        missing = frozenset(treatment.models.missing_versions.items())
-        alike.setdefault((id(treatment.brand), versions, missing), []).append(row)
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for row, (brand, _, models, _) in enumerate(treated):
+        # Not by their versions: another brand's model may have the same number.
+        loaded = (models.churn, models.lifetime_value, models.favourite_product, models.send_time)
+        missing = frozenset(models.missing_versions.items())
+        alike.setdefault((id(brand), *map(id, loaded), missing), []).append(row)
     return alike.values()
 
 

@@ -18,11 +18,11 @@ from serving.send_slots import Slots
 
 Codes = NDArray[np.int8]
 Bits = NDArray[np.int64]
-Contacts = Iterable[tuple[str, Instant]]
+Declines = Iterable[tuple[str, Instant]]
 
 LONG_AGO: Instant = -(2**62)
 FAR_OFF: Instant = 2**62
-ANY_CHANNEL = 1 << 62
+UNNAMED = 1 << 62
 """The bit of channels, placements that no offer names; set in offers that name none at all."""
 
 
@@ -128,7 +128,7 @@ def _bits(named: Sequence[tuple[str, ...]]) -> tuple[dict[str, int], Bits]:
     """One bit per name; beyond 61 names the rest share the last, and lose their precision but not their bar."""
     names = sorted({name for some in named for name in some})
     bits = {name: 1 << min(position, 61) for position, name in enumerate(names)}
-    every = sum(set(bits.values())) | ANY_CHANNEL
+    every = sum(set(bits.values())) | UNNAMED
     return bits, _int64(sum({bits[name] for name in some}) if some else every for some in named)
 
 
@@ -202,7 +202,7 @@ def refusals(
     is_blocked: bool,
     spend: Money | None,
     uses: Sequence[OfferUse],
-    declines: Contacts,
+    declines: Declines,
     allowed: Permissions,
     rules: Rules,
     facts: Facts,
@@ -234,9 +234,9 @@ def refusals(
             codes[rows] = _OF_SUBJECT[condition.subject]
     left, asked = _channel_bits(rules, request, allowed)
     _refuse_by_columns(
-        *(codes, rules.is_personalised, rules.placements, rules.channels, rules.valid_from, rules.valid_to),
-        *(allowed.may_personalise, _placement_bit(rules, request), left, asked, now),
-    )
+        codes, rules.is_personalised, rules.placements, rules.channels, rules.valid_from, rules.valid_to,
+        allowed.may_personalise, _placement_bit(rules, request), left, asked, now,
+    )  # fmt: skip
     return codes
 
 
@@ -281,7 +281,7 @@ def _refuse_spent(codes: Codes, rules: Rules, uses: Sequence[OfferUse], now: Ins
     np.putmask(codes, used >= rules.cap_count, Refusal.CAP_PER_CUSTOMER)
 
 
-def _refuse_declined(codes: Codes, rules: Rules, declines: Contacts, now: Instant, policy: Policy) -> None:
+def _refuse_declined(codes: Codes, rules: Rules, declines: Declines, now: Instant, policy: Policy) -> None:
     since = now - policy.decline_suppression
     for offer_id, at in declines:
         row = rules.index.get(offer_id)
@@ -290,7 +290,7 @@ def _refuse_declined(codes: Codes, rules: Rules, declines: Contacts, now: Instan
 
 
 def _placement_bit(rules: Rules, request: DecisionRequest) -> int:
-    return _ANY if request.placement is None else rules.placement_bits.get(request.placement, ANY_CHANNEL)
+    return _ANY if request.placement is None else rules.placement_bits.get(request.placement, UNNAMED)
 
 
 def _channel_bits(rules: Rules, request: DecisionRequest, allowed: Permissions) -> tuple[int, int]:
@@ -298,20 +298,20 @@ def _channel_bits(rules: Rules, request: DecisionRequest, allowed: Permissions) 
     if request.channels:
         return _union(rules.channel_bits, allowed.channels), _union(rules.channel_bits, request.channels)
     if allowed.refused:
-        return ANY_CHANNEL | _union(rules.channel_bits, set(rules.channel_bits) - allowed.refused), _ANY
+        return UNNAMED | _union(rules.channel_bits, set(rules.channel_bits) - allowed.refused), _ANY
     return _ANY, _ANY
 
 
 def _union(bits: Mapping[str, int], names: Iterable[str]) -> int:
     union = 0
     for name in names:
-        union |= bits.get(name, ANY_CHANNEL)
+        union |= bits.get(name, UNNAMED)
     return union
 
 
 def refuse_channel(codes: Codes, rules: Rules, channel: str) -> None:
     """Refuse, of the offers left, those that may not be made on the channel that was settled on."""
-    bit = rules.channel_bits.get(channel, ANY_CHANNEL)
+    bit = rules.channel_bits.get(channel, UNNAMED)
     np.putmask(codes, (codes == 0) & ((rules.channels & bit) == 0), Refusal.CHANNEL)
 
 

@@ -31,7 +31,7 @@ def clock_at(frozen: str | None) -> Clock:
     if not frozen:
         return system_clock
     try:
-        stands_at = instant.parse(frozen)
+        stands_at = instant.parse_asked(frozen)
     except ValueError:
-        raise FieldError("clock", frozen, "an ISO 8601 time such as 2017-11-20T00:00:00Z") from None
+        raise FieldError(CLOCK_VARIABLE, frozen, instant.ASKED_FOR) from None
     return lambda: stands_at

@@ -32,7 +32,6 @@ class OfferTable:
     """One entry per offer in each column, in the order of ``offers`` (by id, the newest word on each)."""
 
     offers: tuple[Offer, ...]
-    index: Mapping[str, int]
     terms: BrandTerms
     targets: ProductTargets
     worth: Worth
@@ -63,7 +62,6 @@ def build_offer_table(
     group = np.array([groups.get(offer.exclusive_group, -1) for offer in ordered], dtype=np.int64)
     table = OfferTable(
         offers=ordered,
-        index=rules.index,
         terms=terms,
         targets=targets,
         worth=worth,

@@ -16,7 +16,8 @@ from features.profiles import Profiles
 from features.schema import assignments, profiles
 from features.store import Store
 from serving.answer import without_refused
-from serving.decide import CustomerState, Decision, DecisionRequest, Predictions, decide
+from serving.decide import decide
+from serving.decision import CustomerState, Decision, DecisionRequest, Predictions
 from serving.decision_log import Entry, exposures_of, record
 from serving.eligibility import Refusal
 from serving.experiment_facts import facts_of

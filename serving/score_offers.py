@@ -61,19 +61,19 @@ def score_offers(
     offer_ids = [offer.offer_id for offer in offers.offers]
     for batch in population.batches():
         predictions = predict_each(models, batch, as_of, offers, all_offers=True)
-        weighed = [
+        evaluated = [
             evaluate(Case(DecisionRequest(customer_id, as_of, "", brand), state, offers, predicted, policy))
             for customer_id, state, predicted in zip(
                 batch.customer_ids, population.states(batch), predictions, strict=True
             )
         ]
         shape = (len(batch), len(offer_ids))
-        codes = np.array([one.codes for one in weighed], dtype=np.int8).reshape(shape)
+        codes = np.array([one.codes for one in evaluated], dtype=np.int8).reshape(shape)
         codes[:, is_past] = NOT_IN_CATALOGUE
         yield OfferScores(
             batch.customer_ids,
             offer_ids,
             codes,
-            np.array([one.values.accept_probability for one in weighed], dtype=np.float64).reshape(shape),
-            np.array([one.values.expected_value for one in weighed], dtype=np.float64).reshape(shape),
+            np.array([one.values.accept_probability for one in evaluated], dtype=np.float64).reshape(shape),
+            np.array([one.values.expected_value for one in evaluated], dtype=np.float64).reshape(shape),
         )

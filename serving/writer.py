@@ -35,22 +35,22 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
+class _Submitted:
     write: Write[Any, Any]
     item: Any
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
 
 
-_Outcome = tuple[_Waiting, Any, BaseException | None]
+_Outcome = tuple[_Submitted, Any, BaseException | None]
 
 
 class Writer:
     def __init__(self, store: Store, *, most_waiting: int = MOST_WAITING) -> None:
         self._store = store
         self._most_waiting = most_waiting
-        self._queue: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
-        self._gathered: list[_Waiting] = []
+        self._queue: SimpleQueue[list[_Submitted] | None] = SimpleQueue()
+        self._gathered: list[_Submitted] = []
         self._waiting = 0
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -75,7 +75,7 @@ class Writer:
         future = loop.create_future() if future is None else future
         if not self._gathered:
             loop.call_soon(self._hand_over)  # after the requests that came in together with this one
-        self._gathered.append(_Waiting(cast("Write[Any, Any]", write), item, future, loop))
+        self._gathered.append(_Submitted(cast("Write[Any, Any]", write), item, future, loop))
         return future
 
     def _hand_over(self) -> None:
@@ -96,7 +96,7 @@ class Writer:
                 self._tell(loop, list(of_loop))
         self._drop_connection()
 
-    def _waiting_too(self) -> Iterator[_Waiting]:
+    def _waiting_too(self) -> Iterator[_Submitted]:
         """What else is waiting, up to about a whole batch."""
         count = 0
         while count < LARGEST_BATCH:
@@ -120,7 +120,7 @@ class Writer:
             _settle(*outcome)
 
     def _commit(
-        self, batch: list[_Waiting], waiting_too: Callable[[], Iterator[_Waiting]] = lambda: iter(())
+        self, batch: list[_Submitted], waiting_too: Callable[[], Iterator[_Submitted]] = lambda: iter(())
     ) -> list[_Outcome]:
         try:
             with self._store.writing_on(self._kept_connection()) as connection:
@@ -143,7 +143,7 @@ class Writer:
             self._connection.close()
             self._connection = None
 
-    def _after_failure(self, batch: Sequence[_Waiting], error: Exception) -> list[_Outcome]:
+    def _after_failure(self, batch: Sequence[_Submitted], error: Exception) -> list[_Outcome]:
         """One bad write may not take the others of its transaction with it, unless it is the store that fails."""
         if len(batch) > 1 and not isinstance(error, (OperationalError, sqlite3.OperationalError)):
             return [outcome for waiting in batch for outcome in self._commit([waiting])]
@@ -152,13 +152,13 @@ class Writer:
         return [(waiting, None, told) for waiting in batch]
 
 
-def _by_write(batch: Sequence[_Waiting]) -> Iterator[list[_Waiting]]:
+def _by_write(batch: Sequence[_Submitted]) -> Iterator[list[_Submitted]]:
     """Neighbours of the same kind together: the order of what was submitted is kept."""
     for _, group in groupby(batch, key=lambda waiting: waiting.write):
         yield list(group)
 
 
-def _written(connection: Connection, group: Sequence[_Waiting]) -> Sequence[Any]:
+def _written(connection: Connection, group: Sequence[_Submitted]) -> Sequence[Any]:
     return group[0].write(connection, [waiting.item for waiting in group])
 
 
@@ -169,7 +169,7 @@ def is_of_store(error: Exception) -> bool:
     return isinstance(error, (DBAPIError, sqlite3.Error, OSError)) or type(error).__module__.startswith(_DRIVERS)
 
 
-def _settle(waiting: _Waiting, result: Any, error: BaseException | None) -> None:
+def _settle(waiting: _Submitted, result: Any, error: BaseException | None) -> None:
     if waiting.future.done():
         return  # whoever waited has gone
     if error is None:

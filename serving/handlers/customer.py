@@ -27,7 +27,7 @@ async def customer(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, body)
     brand, now = asked.brand or application.brand, application.clock()
     person, known = application.reader.person(named(brand, asked.customer_id, asked.identifiers), now)
-    known = await application.past.present(brand, person, known, now)
+    known = await application.profiles_as_of.present(brand, person, known, now)
     if known.profile is None and known.customer is None:
         raise NotFoundError("nothing is known of this customer", field="customer_id")
     return msgspec.json.encode({"customer_id": person, "brand": brand, **_entry(known), **_profile(known, now)})

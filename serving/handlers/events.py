@@ -9,7 +9,6 @@ import msgspec
 from features.errors import FieldError
 from features.event_border import parse_event
 from features.events import Event
-from features.fields import identifier
 from features.instant import Instant
 from serving.application import Application, EventBatch
 from serving.schemas import EventsAnswer, EventsRequest, RejectedEvent, decoded
@@ -41,9 +40,7 @@ def _parsed(rows: Sequence[Any], brand: str, received_at: Instant) -> tuple[list
     bad: list[RejectedEvent] = []
     for row in rows:
         try:
-            event = parse_event(row, default_source=SOURCE, received_at=received_at, brand=brand)
-            identifier("brand", event.brand)  # no-break spaces are an id, but not a brand's
-            good.append(event)
+            good.append(parse_event(row, default_source=SOURCE, received_at=received_at, brand=brand))
         except FieldError as error:
             event_id = row.get("event_id") if isinstance(row, dict) else None
             bad.append(RejectedEvent(None if event_id is None else str(event_id), error.field, str(error)))

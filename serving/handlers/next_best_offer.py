@@ -34,7 +34,7 @@ async def _decided_at_present(application: Application, question: Question) -> K
     now = application.clock()
     (inquiry,) = inquiries_of(application, [question], now)
     request, customer = inquiry.request, inquiry.customer
-    customer = await application.past.present(request.brand, request.customer_id, customer, now)
+    customer = await application.profiles_as_of.present(request.brand, request.customer_id, customer, now)
     (entry,) = entries_of(application, [inquiry._replace(customer=customer)])
     return await application.writer.submit(application.record, entry)
 
@@ -47,9 +47,9 @@ async def _without_trace(application: Application, question: Question) -> bytes:
     (inquiry,) = inquiries_of(application, [question], decided_at)
     brand, person, customer = inquiry.request.brand, inquiry.request.customer_id, inquiry.customer
     if as_of is not None:
-        customer = await application.past.customer(brand, person, customer, decided_at)
+        customer = await application.profiles_as_of.customer(brand, person, customer, decided_at)
     else:
-        customer = await application.past.present(brand, person, customer, now)
+        customer = await application.profiles_as_of.present(brand, person, customer, now)
     request = replace(inquiry.request, decision_id=f"dry-run:{person}:{decided_at}")
     (entry,) = entries_of(application, [Inquiry(question, request, customer)])
     return entry.answer(entry.decision, is_kept=False)

@@ -63,10 +63,10 @@ def _profiles(application: Application, brand: str, customer_ids: Sequence[str],
         present = present_ids(connection, brand, customer_ids)
         packed = read_profiles(connection, brand, list(set(present.values())))
     known = dict(zip(packed, unpack_all(list(packed), list(packed.values())).apart(), strict=True))
-    ahead = [customer_id for customer_id, profile in known.items() if application.past.is_ahead(profile, now)]
+    ahead = [customer_id for customer_id, profile in known.items() if application.profiles_as_of.is_ahead(profile, now)]
     if ahead:
         for customer_id in ahead:
             del known[customer_id]
-        known |= application.past.profiles(brand, ahead, now)
+        known |= application.profiles_as_of.profiles(brand, ahead, now)
     people = [present[customer_id] for customer_id in customer_ids]
     return concatenate([known.get(person) or empty([person]) for person in people])

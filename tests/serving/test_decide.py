@@ -12,7 +12,8 @@ from features.entities import CapPerCustomer, Customer, Offer, OfferKind, Produc
 from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_HOUR, parse
 from features.profile import fold
-from serving.decide import BasketLine, CustomerState, DecisionRequest, OfferUse, Predictions, decide
+from serving.decide import decide
+from serving.decision import BasketLine, CustomerState, DecisionRequest, OfferUse, Predictions
 from serving.offer_table import BrandTerms, OfferUsage, build_offer_table, with_usage
 from serving.policy import Policy
 

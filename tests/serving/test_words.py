@@ -2,7 +2,8 @@ import pytest
 
 from features.entities import Customer, Offer, OfferKind, Product, Target
 from features.instant import parse
-from serving.decide import CustomerState, DecisionRequest, Predictions, decide
+from serving.decide import decide
+from serving.decision import CustomerState, DecisionRequest, Predictions
 from serving.offer_table import BrandTerms, build_offer_table
 from serving.policy import Policy
 from serving.words import BEFORE, NEW, OFTEN, PRIOR, REASONS, RISK, phrases

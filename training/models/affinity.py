@@ -22,6 +22,8 @@ Flags = NDArray[np.bool_]
 
 OWN_TERMS = 9
 NEW_TERMS = 4
+GAP_DAYS, REPEAT_LIFT, TRIAL, COMBINATION = range(4)
+"""Columns of :attr:`TargetFacts.products`."""
 LEAST_SHARE = 0.001
 """Added to shares before their logarithm is taken."""
 
@@ -44,8 +46,9 @@ class TargetFacts(NamedTuple):
     Attributes
     ----------
     products
-        (rows, 4), a row as in :class:`features.product_targets.ProductTargets`: the usual days between purchases, the
-        repeat lift, the share of first purchases, and the combination of targets.
+        (rows, 4), a row as in :class:`features.product_targets.ProductTargets`: ``GAP_DAYS``, the usual days between
+        purchases, ``REPEAT_LIFT``, ``TRIAL``, the share of first purchases, and ``COMBINATION`` of targets. Side by
+        side, so that what a customer bought is looked up in one place of memory.
     trial
         (targets): the share of first purchases that falls to each.
     coefficients
@@ -136,14 +139,14 @@ def fill_chances(
             into[i, t] = trial[t] * first_purchases
         count = _gather(row, first, last, products, met, facts)
         for k in range(count):
-            j, combination = met[k], int(facts[k, 3])
+            j, combination = met[k], int(facts[k, COMBINATION])
             start, end = offsets[combination], offsets[combination + 1]
-            if _count(is_asked, target, start, end) == 0:
+            if not _is_any_asked(is_asked, target, start, end):
                 continue
             purchased = purchased_at(as_of, lines[j], last_at[j], decayed_at_last[j])
-            own_terms(purchased, orders, rhythm, facts[k, 0], facts[k, 1], terms)
+            own_terms(purchased, orders, rhythm, facts[k, GAP_DAYS], facts[k, REPEAT_LIFT], terms)
             # -log(1 - p) of a logistic p: rates add where the chances of not buying multiply.
-            rate = np.log1p(np.exp(_dot(terms, own))) - first_purchases * facts[k, 2]
+            rate = np.log1p(np.exp(_dot(terms, own))) - first_purchases * facts[k, TRIAL]
             for at in range(start, end):
                 into[i, target[at]] += rate
         for t in range(trial.size):
@@ -166,11 +169,11 @@ def _gather(row: Integers, first: int, last: int, products: Floats, met: Integer
 
 
 @compiled
-def _count(flags: Flags, places: NDArray[np.int32], first: int, last: int) -> int:
-    count = 0
-    for at in range(first, last):
-        count += flags[places[at]]
-    return count
+def _is_any_asked(is_asked: Flags, target: NDArray[np.int32], start: int, end: int) -> bool:
+    asked = 0
+    for at in range(start, end):
+        asked += is_asked[target[at]]
+    return asked > 0
 
 
 @compiled

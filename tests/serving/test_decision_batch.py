@@ -1,0 +1,50 @@
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from features.settings import Settings
+from serving.application import open_application
+from serving.customer_reader import Named
+from serving.decision_batch import Question, decide_together
+from serving.decision_log import Kept
+from serving.schemas import NextBestOfferRequest
+
+
+def question(customer_id: str) -> Question:
+    return Question(NextBestOfferRequest(customer_id=customer_id), Named("default", customer_id, {}))
+
+
+def test_who_has_gone_takes_nobody_along(tmp_path: Path) -> None:
+    async def scene() -> list[Any]:
+        application = open_application(Settings(workspace=tmp_path), lambda: 1_500_000_000_000_000, "default")
+        futures: list[asyncio.Future[Kept | None]] = [asyncio.get_running_loop().create_future() for _ in range(3)]
+        futures[1].cancel()
+        decide_together(application, [(question(str(number)), one) for number, one in enumerate(futures)])
+        told = await asyncio.gather(*futures, return_exceptions=True)
+        application.close()
+        return told
+
+    first, gone, last = asyncio.run(scene())
+
+    assert isinstance(gone, asyncio.CancelledError)
+    assert [one.decision.no_offer_reason for one in (first, last)] == ["no_offers", "no_offers"]
+
+
+def test_where_the_store_fails_each_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene() -> list[Any]:
+        application = open_application(Settings(workspace=tmp_path), lambda: 1_500_000_000_000_000, "default")
+        monkeypatch.setattr(application.reader, "people", lambda *_: 1 / 0)
+        futures: list[asyncio.Future[Kept | None]] = [asyncio.get_running_loop().create_future() for _ in range(3)]
+        futures[1].cancel()
+        decide_together(application, [(question(str(number)), one) for number, one in enumerate(futures)])
+        told = await asyncio.gather(*futures, return_exceptions=True)
+        application.close()
+        return told
+
+    assert [type(error) for error in asyncio.run(scene())] == [
+        ZeroDivisionError,
+        asyncio.CancelledError,
+        ZeroDivisionError,
+    ]
