@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from experiments import experiment_store
 from experiments.exposure import Exposure
+from features.customer_links import present_ids
 from features.event_log import append
 from features.events import NO_OFFER
 from features.instant import MICROSECONDS_PER_DAY, Instant
@@ -55,7 +56,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What stands in the log: ``decision`` is ``None`` when an earlier one under the same key is answered again."""
+    """What stands in the log: ``decision`` is ``None`` when an earlier one under the same key is answered again.
+
+    ``conflict`` is told instead of the answer, of a key that was used for another customer.
+    """
 
     answer: bytes
     decision: Decision | None
@@ -64,6 +68,7 @@ class Kept:
     has_lost_offers: bool = False
     """Whether offers that were decided on could not be reserved."""
     exposures: Sequence[Exposure] = ()
+    conflict: ConflictError | None = None
 
 
 class LoggedDecision(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -117,11 +122,6 @@ def record(connection: Connection, entries: Sequence[Entry], *, lake: Path, now:
     """Keep decisions with their reservations and exposures: of each what can be had, or what its key was given before.
 
     ``now`` is the present where that is not when the decisions are made for.
-
-    Raises
-    ------
-    ConflictError
-        If an idempotency key was used for another customer.
     """
     answered = _answers_by_key(connection, entries)
     fresh = _first_of_each_key(entries, answered)
@@ -129,7 +129,7 @@ def record(connection: Connection, entries: Sequence[Entry], *, lake: Path, now:
     _expose(connection, [entries[index] for index in fresh], lake)
     for index, one in kept.items():
         _note(answered, entries[index], one.answer)
-    return [kept.get(index) or _again(entry, answered) for index, entry in enumerate(entries)]
+    return [kept.get(index) or _again(connection, entry, answered) for index, entry in enumerate(entries)]
 
 
 def find(connection: Connection, decision_id: str) -> FoundDecision | None:
@@ -179,15 +179,13 @@ def _note(answered: _Answered, entry: Entry, answer: bytes) -> None:
         answered[entry.request.brand, entry.idempotency_key] = (entry.request.customer_id, answer)
 
 
-def _again(entry: Entry, answered: _Answered) -> Kept:
-    former_customer_id, answer = answered[entry.request.brand, entry.idempotency_key or ""]
-    return Kept(_again_for(entry.request.customer_id, former_customer_id, answer), None)
-
-
-def _again_for(customer_id: str, former_customer_id: str, answer: bytes) -> bytes:
-    if customer_id != former_customer_id:
-        raise ConflictError("the key was used for another customer within 24 hours", field="idempotency_key")
-    return answer
+def _again(connection: Connection, entry: Entry, answered: _Answered) -> Kept:
+    brand, customer_id = entry.request.brand, entry.request.customer_id
+    former_customer_id, answer = answered[brand, entry.idempotency_key or ""]
+    if customer_id in (former_customer_id, present_ids(connection, brand, [former_customer_id])[former_customer_id]):
+        return Kept(answer, None)
+    told = "the key was used for another customer within 24 hours"
+    return Kept(b"", None, conflict=ConflictError(told, field="idempotency_key"))
 
 
 def _answer_in(body: str) -> bytes:

@@ -7,6 +7,7 @@ It must not know what any call means.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Protocol
@@ -53,7 +54,8 @@ class Front:
             return await self.behind(scope, receive, ErrorsRewritten(send, scope["method"]))
         began = perf_counter()
         status, headers, body = await self._answer(handler, scope, receive)
-        await send_whole(send, status, headers, body)
+        with suppress(OSError):  # the client has gone
+            await send_whole(send, status, headers, body)
         return calls.observe(scope["path"], status, perf_counter() - began)
 
     def _noticing_start(self, send: Send) -> Send:

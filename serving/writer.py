@@ -120,14 +120,22 @@ class Writer:
             _settle(*outcome)
 
     def _commit(
-        self, batch: list[_Submitted], waiting_too: Callable[[], Iterator[_Submitted]] = lambda: iter(())
+        self,
+        batch: list[_Submitted],
+        waiting_too: Callable[[], Iterator[_Submitted]] = lambda: iter(()),
+        *,
+        is_again: bool = False,
     ) -> list[_Outcome]:
+        has_begun = False
         try:
             with self._store.writing_on(self._kept_connection()) as connection:
+                has_begun = True
                 batch.extend(waiting_too())  # only now: the turn to write may have been long in coming
                 results = [result for group in _by_write(batch) for result in _written(connection, group)]
         except Exception as error:
             self._drop_connection()
+            if not has_begun and not is_again and isinstance(error, DBAPIError) and error.connection_invalidated:
+                return self._commit(batch, waiting_too, is_again=True)  # it was lost while nothing was written
             return self._after_failure(batch, error)
         return [(waiting, result, None) for waiting, result in zip(batch, results, strict=True)]
 

@@ -25,6 +25,8 @@ async def next_best_offer(application: Application, body: bytes) -> bytes:
     kept = await application.deciding.submit(question)
     if kept is None:
         kept = await _decided_at_present(application, question)
+    if kept.conflict is not None:
+        raise kept.conflict
     _follow_up(application, kept)
     return kept.answer
 

@@ -10,7 +10,6 @@ from features.schema import decisions, offer_usage, reservations
 from features.store import Store
 from serving.decision import Candidate, ChosenOffer, Decision, DecisionRequest, Predictions
 from serving.decision_log import Entry, Kept, find, record
-from serving.errors import ConflictError
 from serving.reservations import release_expired, sweep
 
 NOW = 1_511_136_000_000_000
@@ -171,10 +170,14 @@ def test_the_same_key_is_decided_once_for_a_day(store: Store) -> None:
 
 
 def test_a_key_is_not_another_customers(store: Store) -> None:
-    kept(store, entry("d1", key="k"))
+    first, conflicting, other = kept(
+        store, entry("d1", key="k"), entry("d2", customer_id="other", key="k"), entry("d3", customer_id="third")
+    )
 
-    with pytest.raises(ConflictError):
-        kept(store, entry("d2", customer_id="other", key="k"))
+    assert conflicting.conflict is not None
+    assert conflicting.conflict.field == "idempotency_key"
+    assert (first.conflict, other.conflict) == (None, None)
+    assert kept(store, entry("d4", customer_id="other", key="k"))[0].conflict is not None
 
 
 def test_a_transaction_undone_reserves_nothing(store: Store) -> None:

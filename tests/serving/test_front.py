@@ -1,5 +1,6 @@
+import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import bentoml
 import pytest
@@ -107,3 +108,34 @@ def test_a_body_too_large_is_refused(client: Any) -> None:
 
 def test_an_unexpected_failure_tells_nothing_of_what_was_inside(client: Any) -> None:
     assert "ZeroDivision" not in client.ask("POST", "/bug").text
+
+
+def test_a_client_who_has_gone_is_counted_and_makes_no_noise() -> None:
+    observed = []
+
+    class Calls:
+        handlers: ClassVar[dict[str, Any]] = {"/echo": lambda body: asyncio.sleep(0, body)}
+
+        def observe(self, path: str, status: int, seconds: float) -> None:
+            observed.append((path, status, seconds < 60))
+
+    async def heard(_: Any) -> None:
+        pass
+
+    async def gone(_: Any) -> None:
+        raise OSError("the client has gone")
+
+    async def scene() -> None:
+        front = Front(behind, Calls)
+        await front({"type": "lifespan"}, receive, heard)
+        await front({"type": "http", "path": "/echo", "method": "POST", "headers": []}, receive, gone)
+
+    async def behind(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "lifespan.startup.complete"})
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"{}"}
+
+    asyncio.run(scene())
+
+    assert observed == [("/echo", 200, True)]

@@ -137,6 +137,19 @@ def test_a_key_of_another_customer_is_refused(client: Any) -> None:
     assert (response.status_code, response.json()["error"]["field"]) == (409, "idempotency_key")
 
 
+def test_a_key_stays_its_owners_when_they_are_merged(client: Any) -> None:
+    client.post("/events", events=[purchase("key-1", "key-old"), purchase("key-2", "key-new")])
+    first = client.post("/next_best_offer", customer_id="key-old", idempotency_key="merged")
+    client.post("/events", events=[{"event_id": "key-3", "type": "customer_merged", "customer_id": "key-new",
+                                    "merged_customer_id": "key-old", "occurred_at": NOW}])  # fmt: skip
+
+    again = [
+        client.post("/next_best_offer", customer_id=name, idempotency_key="merged") for name in ("key-old", "key-new")
+    ]
+
+    assert again == [first, first]
+
+
 def test_a_cap_is_never_passed_by_those_who_ask_together(client: Any, rows: Callable[[Any], list[Any]]) -> None:
     scarce = {"offer_id": "scarce", "brand": "small", "kind": "gift", "priority": 1000, "cap_total": 3}
     client.post("/offers", offers=[scarce])

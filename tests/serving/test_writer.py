@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -108,3 +108,22 @@ def test_closing_writes_what_was_submitted_before(store: Store) -> None:
 
     assert asyncio.run(submit()) == "a of 1"
     assert noted(store) == ["a"]
+
+
+def test_a_connection_lost_while_idle_costs_no_write(tmp_path: Path, postgresql: Callable[[], str]) -> None:
+    store = open_store(tmp_path / "workspace", postgresql())
+    writer = Writer(store)
+
+    async def submit() -> list[str]:
+        first = await writer.submit(note, "a")
+        with store.reading() as connection:
+            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname"
+            connection.execute(text(f"{others} = current_database()"))
+        return [first, await writer.submit(note, "b")]
+
+    answers = asyncio.run(submit())
+
+    writer.close()
+    assert answers == ["a of 1", "b of 1"]
+    assert noted(store) == ["a", "b"]
+    store.close()
