@@ -118,13 +118,15 @@ def draw_menu(
     uniforms: list[float],
     deviations: Vector | None = None,
     seed: int = 0,
+    *,
+    chances: Vector | None = None,
 ) -> Menu:
     """Up to ``limit`` different candidates by rank; ``none`` alone when that was drawn first.
 
     ``uniforms`` are at least ``limit + 2`` independent numbers in [0, 1), of which the first decides the first rank
-    exactly as :func:`draw` on :func:`probabilities` does.
+    exactly as :func:`draw` on :func:`probabilities` does; ``chances`` are the latter, where they are known already.
     """
-    first = draw(probabilities(values, policy, deviations, seed), uniforms[0])
+    first = draw(probabilities(values, policy, deviations, seed) if chances is None else chances, uniforms[0])
     if limit == 1 or first.candidate == none_index or len(values) == 1:
         return Menu((first.candidate,), (first.probability,))
     if isinstance(policy, Softmax):
@@ -134,8 +136,8 @@ def draw_menu(
     else:
         rankings = _rankings(values, policy, deviations, seed)
         ranking = _rest_of_mixture(rankings, policy.epsilon, first, none_index, limit, uniforms[1:])
-    chances = menu_probabilities(values, policy, none_index, limit, deviations, seed)
-    return Menu(tuple(ranking), tuple(float(chances[rank, candidate]) for rank, candidate in enumerate(ranking)))
+    at_rank = menu_probabilities(values, policy, none_index, limit, deviations, seed)
+    return Menu(tuple(ranking), tuple(float(at_rank[rank, candidate]) for rank, candidate in enumerate(ranking)))
 
 
 def uniforms(salt: str, decision_id: str, count: int = 1) -> list[float]:

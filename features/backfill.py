@@ -20,7 +20,7 @@ from features.events import NO_OFFER, EventType
 from features.facts import CONTROL, MACHINE_OPENED, UNHEARD, order_key
 from features.instant import MICROSECONDS_PER_DAY
 from features.latest_states import states_by_row
-from features.profiles import (
+from features.profile_tables import (
     CONTACT_FACETS,
     Channels,
     Contacts,
@@ -28,10 +28,10 @@ from features.profiles import (
     Integers,
     Orders,
     Products,
-    Profiles,
     Remnants,
     offsets_of,
 )
+from features.profiles import Profiles
 from features.profiles import empty as empty_profiles
 from features.statistics import (
     DECAYED_OF_CUSTOMER,

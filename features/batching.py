@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from features.facts import hour_of_week
 from features.profile import Profile
-from features.profiles import CONTACT_FACETS, Channels, Contacts, Hours, Integers, Orders, Products, Profiles, Remnants
+from features.profile_tables import CONTACT_FACETS, Channels, Contacts, Hours, Integers, Orders, Products, Remnants
+from features.profiles import Profiles
 from features.statistics import NEVER_FIRST, OF_ORDER
 
 _ORDER = {statistic.name: index for index, statistic in enumerate(OF_ORDER)}

@@ -10,8 +10,7 @@ from sqlalchemy import Column, Connection, Select, Table, func, select
 from features import schema
 from features.entities import Customer, Offer, Product
 from features.instant import Instant
-from features.point_query import point_query
-from features.store import Store, upsert
+from features.store import upsert
 
 Entity = TypeVar("Entity")
 
@@ -68,17 +67,6 @@ def read_customer(connection: Connection, brand: str, customer_id: str) -> Custo
     query = select(table.body).where(table.brand == brand, table.customer_id == customer_id)
     body = connection.execute(query).scalar()
     return None if body is None else _customer.decode(body)
-
-
-def customer_reader(store: Store) -> Callable[[str, str], Customer | None]:
-    """``read_customer`` for the request path: the customer of (brand, customer_id) as last committed."""
-    read = point_query(store, "SELECT body FROM customers WHERE brand = ? AND customer_id = ?")
-
-    def read_one(brand: str, customer_id: str) -> Customer | None:
-        body = read(brand, customer_id)
-        return None if body is None else _customer.decode(body)
-
-    return read_one
 
 
 def catalogue_version(connection: Connection) -> tuple[int, int, int]:

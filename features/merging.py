@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instant import MICROSECONDS_PER_DAY
-from features.profiles import Channels, Contacts, Hours, Integers, Orders, Products, Profiles, Remnants, offsets_of
+from features.profile_tables import Channels, Contacts, Hours, Integers, Orders, Products, Remnants, offsets_of
+from features.profiles import Profiles
 from features.statistics import (
     DECAYED_OF_CUSTOMER,
     NEVER_LAST,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from features.backfill import Whereabouts, standing_purchases
 from features.money import MONEY_SCALE
-from features.profiles import offsets_of
+from features.profile_tables import offsets_of
 from features.zones import local_hours
 
 Table = Any

@@ -20,18 +20,8 @@ from features.compiled import compiled
 from features.id_table import Ids
 from features.instant import Instant
 from features.profile import Profile, State
-from features.profiles import (
-    Channels,
-    Contacts,
-    Hours,
-    Integers,
-    Orders,
-    Products,
-    Profiles,
-    Remnants,
-    empty,
-    offsets_of,
-)
+from features.profile_tables import Channels, Contacts, Hours, Integers, Orders, Products, Remnants, offsets_of
+from features.profiles import Profiles, empty
 from features.statistics import DECAYED_OF_CUSTOMER, OF_CUSTOMER, identities
 
 FORMAT = 2

@@ -46,11 +46,6 @@ class Questions:
         return value_of
 
 
-def point_query(store: Store, statement: str) -> PointQuery:
-    """``Questions.value`` on a connection for this statement alone."""
-    return Questions(store).value(statement)
-
-
 def _on_sqlite(store: Store) -> _Ask:
     connection = sqlite3.connect(
         store.workspace / DATABASE_FILE, timeout=LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False

@@ -1,14 +1,13 @@
 """What offers are about: the products of many targets, and the other way round the targets of each product."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.id_table import IdTable
-
-Integers = NDArray[np.int64]
+from features.profile_tables import Integers, offsets_of
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -55,10 +54,6 @@ def index_targets(product_sets: Sequence[Collection[str] | None]) -> ProductTarg
         is_everything=np.array([products is None for products in product_sets], dtype=np.bool_),
         row_of_product=IdTable({product_id: row for row, product_id in enumerate(targets_of)}),
         combination=np.array(combination, dtype=np.int32),
-        offsets=_offsets(map(len, combinations)),
+        offsets=offsets_of(np.array([len(some) for some in combinations], dtype=np.int64)),
         target=np.array([number for some in combinations for number in some], dtype=np.int32),
     )
-
-
-def _offsets(lengths: Iterable[int]) -> Integers:
-    return np.concatenate([[0], np.cumsum(list(lengths), dtype=np.int64)]).astype(np.int64)

@@ -1,16 +1,13 @@
 """Packed profiles in the store, written in bulk and read one by one. What the bytes mean is not known here."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from sqlalchemy import Connection, bindparam, delete, select
 
 from features.instant import Instant
-from features.point_query import point_query
 from features.schema import profiles
-from features.store import Store, upsert
-
-PointReader = Callable[[str, str], bytes | None]
+from features.store import upsert
 
 _CHUNK = 10_000
 _ONE_PROFILE = select(profiles.c.body).where(
@@ -60,8 +57,3 @@ def all_profiles(connection: Connection, brand: str) -> Iterator[tuple[str, byte
     """Every customer's id and packed profile; the connection must stay open meanwhile."""
     query = select(profiles.c.customer_id, profiles.c.body).where(profiles.c.brand == brand)
     yield from connection.execute(query, execution_options={"yield_per": _CHUNK})
-
-
-def point_reader(store: Store) -> PointReader:
-    """``read_profile`` for the request path: the packed profile of (brand, customer_id) as last committed."""
-    return point_query(store, "SELECT body FROM profiles WHERE brand = ? AND customer_id = ?")

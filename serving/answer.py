@@ -9,7 +9,7 @@ from experiments.design import Experiment, Variant
 from features.entities import Offer, Target
 from features.events import NO_OFFER
 from serving.decision import ChosenOffer, Decision
-from serving.eligibility import Refusal
+from serving.refusal import Refusal
 from serving.schemas import ExperimentAnswer, NextBestOfferAnswer, OfferAnswer, TargetAnswer, shown_instant
 
 Assigned = Sequence[tuple[Experiment, Variant]]

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from features.instant import Instant
 from features.profiles import Profiles
 from serving.decision import Floats
-from serving.eligibility import UNNAMED, Codes, Permissions, Rules
+from serving.eligibility import UNNAMED, Permissions, Rules
 from serving.offer_table import OfferTable
+from serving.refusal import Codes
 from serving.send_slots import Slots, best_slot
 
 

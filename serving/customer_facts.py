@@ -9,7 +9,8 @@ from features.events import EventType
 from features.instant import Instant
 from features.money import MONEY_SCALE
 from features.profile import State
-from features.profiles import CONTACT_FACETS, Profiles, concatenate, empty, take_rows
+from features.profile_tables import CONTACT_FACETS, without_rows_of
+from features.profiles import Profiles
 from serving.decision import CustomerState
 
 _DECLINED = CONTACT_FACETS.index(EventType.OFFER_DECLINED)
@@ -53,13 +54,12 @@ def with_consent(profiles: Profiles) -> Profiles:
     refused = [states.get("consent:purchases", (0, ""))[1] == "refused" for states in profiles.states]
     if not any(refused):
         return profiles
-    blank = concatenate([profiles, empty(("nobody",))])
-    rows = np.where(refused, len(profiles), np.arange(len(profiles)))
+    is_left_out = np.array(refused)
     return replace(
         profiles,
-        orders=take_rows(blank.orders, rows),
-        products=take_rows(blank.products, rows),
-        hours=take_rows(blank.hours, rows),
+        orders=without_rows_of(profiles.orders, is_left_out),
+        products=without_rows_of(profiles.products, is_left_out),
+        hours=without_rows_of(profiles.hours, is_left_out),
     )
 
 

@@ -13,8 +13,7 @@ from features.instant import Instant
 from features.packing import unpack_all
 from features.point_query import Questions
 from features.store import Store
-from serving.decision import CustomerState, OfferUse
-from serving.reservations import HOLDING, RELEASED, RESERVED
+from serving.decision import HOLDING, RELEASED, RESERVED, CustomerState, OfferUse
 
 _Id = tuple[str, str]
 """Brand and customer."""

@@ -10,7 +10,7 @@ from itertools import starmap
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.exploration import EpsilonGreedy, Menu, draw, draw_menu, probabilities, uniforms
+from experiments.exploration import EpsilonGreedy, draw_menu, probabilities, uniforms
 from features.compiled import compiled
 from features.entities import Offer
 from features.events import NO_OFFER
@@ -27,12 +27,12 @@ from serving.decision import (
     Floats,
     Predictions,
 )
-from serving.eligibility import Codes, Refusal, count_refusals
 from serving.offer_cost import chosen_value
 from serving.offer_evaluation import Case, Evaluated, evaluate
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.reasons import fallback_of, no_offer_reason, reasons_for
+from serving.refusal import Codes, Refusal, count_refusals
 
 _NONE = 0
 """The place of ``none`` among the candidates: first, so that an offer must be worth more to be preferred."""
@@ -120,11 +120,7 @@ def _draw(case: Case, evaluated: Evaluated, shortlist: list[int]) -> _Drawn:
     exploration = EpsilonGreedy(case.policy.epsilon)
     chances = probabilities(np.array(worth), exploration)
     numbers = uniforms(case.policy.salt, case.request.decision_id, limit + 2)
-    if limit == 1:
-        candidate, probability = draw(chances, numbers[0])
-        menu = Menu((candidate,), (probability,))
-    else:
-        menu = draw_menu(np.array(worth), exploration, _NONE, limit, numbers)
+    menu = draw_menu(np.array(worth), exploration, _NONE, limit, numbers, chances=chances)
     is_none = menu.candidates[0] == _NONE
     return _Drawn(
         rows=() if is_none else tuple([shortlist[candidate - 1] for candidate in menu.candidates]),

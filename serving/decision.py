@@ -44,13 +44,19 @@ class DecisionRequest:
     is_dry_run: bool = False
 
 
+RESERVED = "reserved"
+RELEASED = "released"
+HOLDING = (RESERVED, "confirmed", "accepted")
+"""The states of a reservation in which something is held."""
+
+
 class OfferUse(Struct, frozen=True):
     """One reservation of an offer for this customer, as the store holds it."""
 
     offer_id: str
     decided_at: Instant
     state: str
-    """``reserved``, ``confirmed``, ``accepted`` or ``released``; only the last, which an expired one is, counts not."""
+    """One of ``HOLDING``, or ``RELEASED``, which an expired one is too."""
 
 
 @dataclass(frozen=True, slots=True)

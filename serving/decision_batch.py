@@ -16,12 +16,12 @@ from serving.customer_reader import Named
 from serving.decide import decide
 from serving.decision import BasketLine, CustomerState, Decision, DecisionRequest, Predictions
 from serving.decision_log import Entry, Kept, exposures_of
-from serving.eligibility import Refusal
 from serving.errors import OverloadedError
 from serving.experiment_facts import facts_of
 from serving.loading import Assigned, BrandState
 from serving.policy import Policy
 from serving.predictions import Models, predict_together
+from serving.refusal import Refusal
 from serving.schemas import NextBestOfferRequest
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.schema import decisions
 from serving.answer import Assigned, Targets, answer_of, with_targets, without_refused
 from serving.decision import Candidate, Decision, DecisionRequest, Predictions
-from serving.eligibility import Refusal
 from serving.errors import ConflictError
 from serving.prepared import Prepared
+from serving.refusal import Refusal
 from serving.reservations import Reservation, reserve
 
 IDEMPOTENCY_WINDOW: Instant = MICROSECONDS_PER_DAY

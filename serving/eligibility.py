@@ -1,8 +1,7 @@
-"""Which offers may be made to a customer now; each refusal has a name."""
+"""Which offers may be made to a customer now."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import IntEnum, auto
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +11,11 @@ from features.entities import Offer
 from features.instant import HOURS_PER_WEEK, MICROSECONDS_PER_DAY, Instant
 from features.money import Money
 from serving.conditions import Condition, Facts, Subject, is_met, parse_conditions
-from serving.decision import DecisionRequest, OfferUse
+from serving.decision import RELEASED, DecisionRequest, OfferUse
 from serving.policy import Policy
+from serving.refusal import Codes, Refusal
 from serving.send_slots import Slots
 
-Codes = NDArray[np.int8]
 Bits = NDArray[np.int64]
 Declines = Iterable[tuple[str, Instant]]
 
@@ -24,48 +23,11 @@ LONG_AGO: Instant = -(2**62)
 FAR_OFF: Instant = 2**62
 UNNAMED = 1 << 62
 """The bit of channels, placements that no offer names; set in offers that name none at all."""
-
-
 _ANY = -1
 """All bits."""
-
-
-class Refusal(IntEnum):
-    """Why an offer is not made. Where several hold, the last in this order is told."""
-
-    COST_UNKNOWN = auto()
-    CONDITION_UNKNOWN = auto()
-    EXCLUSIVE_GROUP = auto()
-    BUDGET = auto()
-    STOCK = auto()
-    CAP_TOTAL = auto()
-    CAP_PER_CUSTOMER = auto()
-    DECLINED_RECENTLY = auto()
-    MINIMUM_SPEND = auto()
-    SCORE = auto()
-    ATTRIBUTE = auto()
-    SEGMENT = auto()
-    TIER = auto()
-    NOT_PERSONALISED = auto()
-    PLACEMENT = auto()
-    NO_CONSENT = auto()
-    CHANNEL = auto()
-    SCHEDULE = auto()
-    NO_SENDING_HOUR = auto()
-    NOT_YET_VALID = auto()
-    EXPIRED = auto()
-    CONTACT_BLOCKED = auto()
-
-    @property
-    def word(self) -> str:
-        return self.name.lower()
-
-
 _EXPIRED, _NOT_YET_VALID = int(Refusal.EXPIRED), int(Refusal.NOT_YET_VALID)
 _CHANNEL, _NO_CONSENT, _PLACEMENT = int(Refusal.CHANNEL), int(Refusal.NO_CONSENT), int(Refusal.PLACEMENT)
 _NOT_PERSONALISED = int(Refusal.NOT_PERSONALISED)
-WORDS = ("", *(refusal.word for refusal in Refusal))
-"""By code; 0 is eligible."""
 _OF_SUBJECT = {
     Subject.SEGMENT: Refusal.SEGMENT,
     Subject.TIER: Refusal.TIER,
@@ -276,7 +238,7 @@ def _refuse_spent(codes: Codes, rules: Rules, uses: Sequence[OfferUse], now: Ins
     used = np.zeros(codes.shape, dtype=np.int64)
     for use in uses:
         row = rules.index.get(use.offer_id)
-        if row is not None and use.state != "released" and use.decided_at > now - rules.cap_window[row]:
+        if row is not None and use.state != RELEASED and use.decided_at > now - rules.cap_window[row]:
             used[row] += 1
     np.putmask(codes, used >= rules.cap_count, Refusal.CAP_PER_CUSTOMER)
 
@@ -328,9 +290,3 @@ def refuse_unsendable(codes: Codes, rules: Rules, slots: Slots) -> None:
     else:
         is_sendable = np.any((slots.at[:, np.newaxis] < rules.valid_to) & rules.hours[slots.hour], axis=0)
     np.putmask(codes, (codes == 0) & ~is_sendable, Refusal.NO_SENDING_HOUR)
-
-
-def count_refusals(codes: Codes) -> dict[str, int]:
-    """How many offers each reason refused."""
-    counts = np.bincount(codes, minlength=len(WORDS)).tolist()
-    return {WORDS[code]: count for code, count in enumerate(counts) if code and count}

@@ -34,8 +34,9 @@ class Gathering(Generic[Item, Result]):
         self._waiting: list[Waiting[Item, Result]] = []
         self._under_way = 0
         self._about = 1
-        """How many were waiting or under way at once, since the last act; before that, until it."""
+        """The most that were waiting or under way at once since the last act."""
         self._expected = 1
+        """What that came to before the last act: as many may come again."""
         self._is_looking = False
         self._since = 0.0
 

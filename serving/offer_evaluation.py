@@ -8,7 +8,6 @@ from serving.channel import settle_channel
 from serving.customer_facts import consent, declines, is_blocked, with_consent
 from serving.decision import CustomerState, DecisionRequest, Predictions
 from serving.eligibility import (
-    Codes,
     Permissions,
     permissions,
     refusals,
@@ -19,6 +18,7 @@ from serving.eligibility import (
 )
 from serving.offer_table import OfferTable
 from serving.policy import Policy
+from serving.refusal import Codes
 from serving.send_slots import Slots, send_slots
 from serving.value_inputs import OfferHistory, basket_amount, facts, offer_history, value_inputs
 

@@ -10,8 +10,9 @@ from features.entities import Offer, Product
 from features.money import Money
 from features.product_targets import ProductTargets
 from serving.arbitration import Worth, build_worth, to_minor
-from serving.eligibility import Codes, Refusal, Rules, build_rules
+from serving.eligibility import Rules, build_rules
 from serving.policy import BrandTerms, Policy
+from serving.refusal import Codes, Refusal
 from serving.targets import build_targets
 from serving.words import Phrases, phrases
 

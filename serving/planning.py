@@ -19,12 +19,12 @@ from serving.answer import without_refused
 from serving.decide import decide
 from serving.decision import CustomerState, Decision, DecisionRequest, Predictions
 from serving.decision_log import Entry, exposures_of, record
-from serving.eligibility import Refusal
 from serving.experiment_facts import facts_of
 from serving.loading import Assigned, BrandState
 from serving.plan import PlanTerms, decided_customers, reserved_cost
 from serving.population import Population
 from serving.predictions import predict, predict_each
+from serving.refusal import Refusal
 from serving.verbs import Report
 
 BATCH = 500

@@ -11,8 +11,7 @@ from features.entities import Customer
 from features.instant import Instant
 from features.profiles import Profiles
 from features.schema import reservations
-from serving.decision import CustomerState, OfferUse
-from serving.reservations import RELEASED, RESERVED
+from serving.decision import RELEASED, RESERVED, CustomerState, OfferUse
 
 BATCH = 2_000
 

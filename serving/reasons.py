@@ -1,8 +1,8 @@
 """Why an offer was chosen, why none was, and what had to be done without."""
 
 from serving.decision import CustomerState, Predictions
-from serving.eligibility import WORDS, Codes, Refusal
 from serving.offer_table import OfferTable
+from serving.refusal import WORDS, Codes, Refusal
 from serving.value_inputs import OfferHistory
 from serving.words import BEFORE, EXPLORED, FIRST, FREE, LIKELY, NEW, OFTEN, PRIOR, RISK
 

@@ -17,14 +17,11 @@ from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.money import Money
 from features.schema import offer_usage, reservations
 from features.store import Store
-from serving.eligibility import Refusal
+from serving.decision import HOLDING, RELEASED, RESERVED
 from serving.offer_table import OfferUsage
 from serving.prepared import Prepared
+from serving.refusal import Refusal
 
-RESERVED = "reserved"
-RELEASED = "released"
-HOLDING = (RESERVED, "confirmed", "accepted")
-"""The states in which something is held."""
 OfferKey = tuple[str, str]
 """Brand and offer."""
 

@@ -10,12 +10,12 @@ from features.events import NO_OFFER
 from features.instant import Instant
 from features.profiles import Profiles
 from serving.decision import DecisionRequest, Floats
-from serving.eligibility import WORDS, Codes
 from serving.offer_evaluation import Case, evaluate
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.population import Population
 from serving.predictions import Models, predict_each
+from serving.refusal import WORDS, Codes
 from serving.words import PRIOR
 
 NOT_IN_CATALOGUE = len(WORDS)

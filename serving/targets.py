@@ -10,7 +10,7 @@ from features.compiled import compiled
 from features.entities import Offer, Product
 from features.money import MONEY_SCALE
 from features.product_targets import ProductTargets, index_targets
-from features.profiles import Products
+from features.profile_tables import Products
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from features.profiles import offsets_of, ranges
+from features.profile_tables import offsets_of, ranges
 
 if TYPE_CHECKING:
     from features.history import Snapshot

@@ -14,7 +14,7 @@ from features.segments import rfm_segments
 from features.vector import FEATURES, vector
 from serving.application import Application
 from serving.customer_facts import moment_of
-from serving.decision import CustomerState
+from serving.decision import RELEASED, CustomerState
 from serving.errors import NotFoundError
 from serving.handlers.person import named
 from serving.schemas import CustomerRequest, decoded, shown_instant
@@ -42,7 +42,7 @@ def _entry(known: CustomerState) -> dict[str, Any]:
         "joined_at": shown_instant(entry.joined_at if entry else None),
         "tier": entry and entry.tier,
         "attributes": (entry and entry.attributes) or {},
-        "offers_held": [use.offer_id for use in known.uses if use.state != "released"],
+        "offers_held": [use.offer_id for use in known.uses if use.state != RELEASED],
     }
 
 

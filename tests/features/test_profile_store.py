@@ -1,9 +1,7 @@
-from features.catalogue import customer_reader, upsert_customers
-from features.entities import Customer
+from features.point_query import Questions
 from features.profile_store import (
     all_profiles,
     delete_profiles,
-    point_reader,
     read_profile,
     read_profiles,
     write_profiles,
@@ -50,8 +48,8 @@ def test_deleted_profile_is_gone(store: Store) -> None:
         assert dict(all_profiles(connection, "default")) == {"b": b"2"}
 
 
-def test_point_reader_sees_what_was_last_committed(store: Store) -> None:
-    read = point_reader(store)
+def test_a_question_sees_what_was_last_committed(store: Store) -> None:
+    read = Questions(store).value("SELECT body FROM profiles WHERE brand = ? AND customer_id = ?")
 
     seen = [read("default", "a")]
     for body in (b"one", b"two"):
@@ -62,12 +60,12 @@ def test_point_reader_sees_what_was_last_committed(store: Store) -> None:
     assert seen == [None, b"one", b"two"]
 
 
-def test_point_reader_finds_a_customer_again_after_the_server_dropped_it(store: Store) -> None:
-    read = customer_reader(store)
+def test_a_question_is_answered_after_the_server_dropped_the_connection(store: Store) -> None:
+    read = Questions(store).value("SELECT body FROM profiles WHERE brand = ? AND customer_id = ?")
     with store.writing() as connection:
-        upsert_customers(connection, [Customer(customer_id="a", tier="gold")], 5)
+        write_profiles(connection, "default", [("a", b"one", 5)])
         if not store.is_sqlite:
             drop = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = "
             connection.exec_driver_sql(f"{drop}current_database()")
 
-    assert read("default", "a") == Customer(customer_id="a", tier="gold")
+    assert read("default", "a") == b"one"

@@ -7,17 +7,9 @@ from features.entities import CapPerCustomer, Offer, Schedule
 from features.instant import MICROSECONDS_PER_DAY, parse
 from serving.conditions import Subject, Value, is_met, parse_conditions
 from serving.decision import DecisionRequest, OfferUse
-from serving.eligibility import (
-    Refusal,
-    build_rules,
-    count_refusals,
-    permissions,
-    refusals,
-    refuse_channel,
-    refuse_hour,
-    refuse_unsendable,
-)
+from serving.eligibility import build_rules, permissions, refusals, refuse_channel, refuse_hour, refuse_unsendable
 from serving.policy import Policy
+from serving.refusal import Refusal, count_refusals
 from serving.send_slots import send_slots
 
 NOW = parse("2026-01-05T10:00:00")  # a Monday

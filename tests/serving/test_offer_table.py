@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.entities import Offer, OfferKind, Product, Target
-from features.profiles import Products
-from serving.eligibility import Refusal
+from features.profile_tables import Products
 from serving.offer_table import BrandTerms, OfferUsage, build_offer_table, with_usage
 from serving.policy import Policy
+from serving.refusal import Refusal
 from serving.targets import about, bought, build_targets
 
 PRODUCTS = [

@@ -141,16 +141,21 @@ def fill_chances(
         for k in range(count):
             j, combination = met[k], int(facts[k, COMBINATION])
             start, end = offsets[combination], offsets[combination + 1]
-            if not _is_any_asked(is_asked, target, start, end):
-                continue
-            purchased = purchased_at(as_of, lines[j], last_at[j], decayed_at_last[j])
-            own_terms(purchased, orders, rhythm, facts[k, GAP_DAYS], facts[k, REPEAT_LIFT], terms)
-            # -log(1 - p) of a logistic p: rates add where the chances of not buying multiply.
-            rate = np.log1p(np.exp(_dot(terms, own))) - first_purchases * facts[k, TRIAL]
-            for at in range(start, end):
-                into[i, target[at]] += rate
+            if _is_any_asked(is_asked, target, start, end):
+                purchased = purchased_at(as_of, lines[j], last_at[j], decayed_at_last[j])
+                own_terms(purchased, orders, rhythm, facts[k, GAP_DAYS], facts[k, REPEAT_LIFT], terms)
+                _add_rate(_dot(terms, own), first_purchases * facts[k, TRIAL], target, start, end, into[i])
         for t in range(trial.size):
             into[i, t] = _chance(into[i, t], level, slope) if is_asked[t] else 0.0
+
+
+@compiled
+def _add_rate(log_odds: float, share: float, target: NDArray[np.int32], start: int, end: int, rates: Floats) -> None:
+    """To the targets of a product: what it is expected to bring, in the place of its share of first purchases."""
+    # -log(1 - p) of a logistic p: rates add where the chances of not buying multiply.
+    rate = np.log1p(np.exp(log_odds)) - share
+    for at in range(start, end):
+        rates[target[at]] += rate
 
 
 @compiled

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.compiled import compiled
-from features.profiles import ranges
+from features.profile_tables import ranges
 from training.models.affinity import NEW_TERMS, OWN_TERMS, AffinityWeights, new_terms, own_terms
 from training.models.candidates import purchased_at, rhythm_of
 from training.models.collaborative_filtering import Tastes

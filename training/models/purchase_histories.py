@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from features.id_table import IdTable
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.money import MONEY_SCALE
-from features.profiles import Profiles, offsets_of
+from features.profile_tables import offsets_of
+from features.profiles import Profiles
 
 if TYPE_CHECKING:
     from features.history import Snapshot

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from features.profiles import ranges
+from features.profile_tables import ranges
 from training.errors import NotEnoughData
 from training.models.message_response import learn_response
 from training.models.send_time import SendTimeModel

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from features.history import Snapshot
-from features.profiles import Hours, Profiles, empty
+from features.profile_tables import Hours
+from features.profiles import Profiles, empty
 from training.errors import NotEnoughData, TrainingError
 from training.models.message_response import MessageResponse, learn_response, shrunken_rates, times_response
 from training.models.send_time import SendTimeModel, evaluate

@@ -1,0 +1,50 @@
+"""Why an offer is not made, by name and by number."""
+
+from enum import IntEnum, auto
+
+import numpy as np
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int8]
+"""Of each offer the number of its refusal, 0 where it may be made."""
+
+
+class Refusal(IntEnum):
+    """Why an offer is not made. Where several hold, the last in this order is told."""
+
+    COST_UNKNOWN = auto()
+    CONDITION_UNKNOWN = auto()
+    EXCLUSIVE_GROUP = auto()
+    BUDGET = auto()
+    STOCK = auto()
+    CAP_TOTAL = auto()
+    CAP_PER_CUSTOMER = auto()
+    DECLINED_RECENTLY = auto()
+    MINIMUM_SPEND = auto()
+    SCORE = auto()
+    ATTRIBUTE = auto()
+    SEGMENT = auto()
+    TIER = auto()
+    NOT_PERSONALISED = auto()
+    PLACEMENT = auto()
+    NO_CONSENT = auto()
+    CHANNEL = auto()
+    SCHEDULE = auto()
+    NO_SENDING_HOUR = auto()
+    NOT_YET_VALID = auto()
+    EXPIRED = auto()
+    CONTACT_BLOCKED = auto()
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+WORDS = ("", *(refusal.word for refusal in Refusal))
+"""By code; 0 is eligible."""
+
+
+def count_refusals(codes: Codes) -> dict[str, int]:
+    """How many offers each reason refused."""
+    counts = np.bincount(codes, minlength=len(WORDS)).tolist()
+    return {WORDS[code]: count for code, count in enumerate(counts) if code and count}
