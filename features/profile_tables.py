@@ -5,7 +5,6 @@ In every table the rows of customer ``i`` are ``offsets[i]:offsets[i + 1]``.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import pairwise
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -137,13 +136,10 @@ def _at(table: Ragged, offsets: Integers, positions: Integers) -> Ragged:
     return _like(table, offsets, [column[positions] for column in _ARRAYS[type(table)](table)])
 
 
-def one_by_one(table: Ragged) -> list[Ragged]:
-    """The table of each customer alone: views."""
-    columns = _ARRAYS[type(table)](table)
-    return [
-        _like(table, _offsets_of_one(end - start), [column[start:end] for column in columns])
-        for start, end in pairwise(table.offsets.tolist())
-    ]
+def rows_of_one(table: Ragged, row: int) -> Ragged:
+    """The table of the customer at that position alone: a view."""
+    start, end = table.offsets[row : row + 2].tolist()
+    return _like(table, _offsets_of_one(end - start), [column[start:end] for column in _ARRAYS[type(table)](table)])
 
 
 def _like(table: Ragged, offsets: Integers, columns: Sequence[NDArray[Any]]) -> Ragged:

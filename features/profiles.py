@@ -5,6 +5,8 @@ One customer is a batch of length one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ from features.profile_tables import (
     Products,
     Remnants,
     joined,
-    one_by_one,
+    rows_of_one,
     take_rows,
 )
 from features.statistics import DECAYED_OF_CUSTOMER, OF_CUSTOMER, identities
@@ -49,6 +51,17 @@ class Profiles:
     states: list[dict[str, tuple[Instant, State]]]
     lies_in: "tuple[Profiles, int] | None" = field(init=False, default=None, compare=False, repr=False)
     """The batch, and the position there, that this is a view of."""
+
+    if not TYPE_CHECKING:  # else every name would pass for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """A table that :meth:`apart` left where it lies: it is cut out when it is first asked for."""
+            if name not in _TABLES:
+                raise AttributeError(name)
+            batch, row = self.lies_in
+            table = rows_of_one(getattr(batch, name), row)
+            object.__setattr__(self, name, table)
+            return table
 
     def __len__(self) -> int:
         return len(self.customer_ids)
@@ -80,34 +93,21 @@ class Profiles:
 
     def apart(self) -> "list[Profiles]":
         """Each customer as a batch of length one: views, which all together are :func:`concatenate`-d for nothing."""
-        if len(self) == 1:
-            return [self]
-        tables = zip(
-            one_by_one(self.orders),
-            one_by_one(self.remnants),
-            one_by_one(self.products),
-            one_by_one(self.hours),
-            one_by_one(self.channels),
-            one_by_one(self.contacts),
-            strict=True,
-        )
-        singles = []
-        for row, (orders, remnants, products, hours, channels, contacts) in enumerate(tables):
-            one = Profiles(
-                [self.customer_ids[row]],
-                self.integers[row : row + 1],
-                self.decayed[row : row + 1],
-                orders,
-                remnants,
-                products,
-                hours,
-                channels,
-                contacts,
-                [self.states[row]],
-            )
-            object.__setattr__(one, "lies_in", (self, row))
-            singles.append(one)
-        return singles
+        return [self] if len(self) == 1 else [self._view(row) for row in range(len(self))]
+
+    def _view(self, row: int) -> "Profiles":
+        """Without its tables, of which a decision asks for few."""
+        one = object.__new__(Profiles)
+        keep = partial(object.__setattr__, one)
+        keep("customer_ids", self.customer_ids[row : row + 1])
+        keep("integers", self.integers[row : row + 1])
+        keep("decayed", self.decayed[row : row + 1])
+        keep("states", self.states[row : row + 1])
+        keep("lies_in", (self, row))
+        return one
+
+
+_TABLES = frozenset(("orders", "remnants", "products", "hours", "channels", "contacts"))
 
 
 def concatenate(parts: Sequence[Profiles]) -> Profiles:

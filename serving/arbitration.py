@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from features.compiled import compiled
@@ -69,8 +70,7 @@ class Worth:
     is_cost_unknown: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
-class ValueInputs:
+class ValueInputs(Struct, frozen=True):
     """What matters of the customer to the worth of offers; per offer where an array."""
 
     affinity: Floats
@@ -87,8 +87,7 @@ class ValueInputs:
     """Currency units within the horizon."""
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(Struct, frozen=True):
     """Per offer: expected incremental margin, chance of acceptance, and the most that it may cost (currency units)."""
 
     expected_value: Floats

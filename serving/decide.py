@@ -4,10 +4,10 @@ Candidates → eligibility (each refusal has a reason) → value → exploration
 or a random number generator: chance is a hash of the decision's id, so the same inputs give the same decision.
 """
 
-from dataclasses import dataclass
 from itertools import starmap
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from experiments.exploration import EpsilonGreedy, draw_menu, probabilities, uniforms
@@ -38,8 +38,7 @@ _NONE = 0
 """The place of ``none`` among the candidates: first, so that an offer must be worth more to be preferred."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawn:
+class _Drawn(Struct, frozen=True):
     """``rows`` are the offers of the menu in the table, by rank; none where nothing is offered."""
 
     rows: tuple[int, ...]

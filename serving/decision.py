@@ -4,7 +4,6 @@ Those of which a request makes many are msgspec's structures: they are made seve
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from msgspec import Struct
@@ -18,16 +17,14 @@ from features.profiles import Profiles
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class BasketLine:
+class BasketLine(Struct, frozen=True):
     product_id: str
     quantity: float = 1.0
     amount: Money = 0
     """Of the whole line; 0 where the caller does not say, then the catalogue's price is taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRequest:
+class DecisionRequest(Struct, frozen=True, omit_defaults=True):
     """``channels`` are those the caller could use; empty means that it did not say."""
 
     customer_id: str
@@ -40,7 +37,7 @@ class DecisionRequest:
     limit: int = 1
     basket: tuple[BasketLine, ...] | None = None
     """``None`` when the caller named no basket; empty when it is empty."""
-    context: Mapping[str, object] = field(default_factory=dict)
+    context: Mapping[str, object] = {}
     is_dry_run: bool = False
 
 
@@ -59,8 +56,7 @@ class OfferUse(Struct, frozen=True):
     """One of ``HOLDING``, or ``RELEASED``, which an expired one is too."""
 
 
-@dataclass(frozen=True, slots=True)
-class CustomerState:
+class CustomerState(Struct, frozen=True):
     """``profile`` holds one customer, or is ``None`` for one never heard of; an empty ``timezone`` is the brand's."""
 
     profile: Profiles | None = None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from features.compiled import compiled
@@ -126,8 +127,7 @@ def is_valid_at(rules: Rules, at: Instant) -> NDArray[np.bool_]:
     return (rules.valid_from <= at) & (rules.valid_to > at)
 
 
-@dataclass(frozen=True, slots=True)
-class Permissions:
+class Permissions(Struct, frozen=True):
     """What the customer has allowed: the channels of the request that may be used, and whether data may be."""
 
     channels: tuple[str, ...]

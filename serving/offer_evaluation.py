@@ -1,6 +1,6 @@
 """What each offer is worth to one customer now, and which of them may be made: all that is known before the draw."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from features.facts import hour_of_week
 from serving.arbitration import Values, values
@@ -23,8 +23,7 @@ from serving.send_slots import Slots, send_slots
 from serving.value_inputs import OfferHistory, basket_amount, facts, offer_history, value_inputs
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """A question and everything that the answer may depend on."""
 
     request: DecisionRequest
@@ -44,8 +43,7 @@ class Case:
         return send_slots(self.request.decided_at, self.timezone, quiet_hours, self.policy.send_within_hours)
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluated:
+class Evaluated(Struct, frozen=True):
     """What is known of every offer before anything is drawn."""
 
     codes: Codes

@@ -6,6 +6,7 @@ What is decided is durable batch by batch, so a plan that was interrupted goes o
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import structs
 from sqlalchemy import Connection, or_, select
 
 from features.customer_links import present_ids
@@ -70,7 +71,7 @@ class _Planner:
         predictions = predict_each(self.state.models, batch, self.terms.as_of, self.state.offers)
         customers = population.states(batch)
         return [
-            self._entry(customer_id, replace(customer, is_blocked=customer_id in blocked), predicted)
+            self._entry(customer_id, structs.replace(customer, is_blocked=customer_id in blocked), predicted)
             for customer_id, customer, predicted in zip(batch.customer_ids, customers, predictions, strict=True)
         ]
 

@@ -8,8 +8,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
 from features.customer_links import members, present_ids

@@ -1,9 +1,9 @@
 """What offers are about, and what a customer has bought of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from features.compiled import compiled
@@ -16,8 +16,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class TargetPurchases:
+class TargetPurchases(Struct, frozen=True):
     """What one customer bought of each offer's target; amounts in money.
 
     Lines tell of orders only so far: an order is taken to hold one line of the target, as long as there are orders.

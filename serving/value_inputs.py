@@ -1,8 +1,7 @@
 """What matters of a customer, a basket and the models' words to the worth of each offer, and to its conditions."""
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from features.instant import Instant
 from features.money import MONEY_SCALE, Money
@@ -19,8 +18,7 @@ from serving.targets import TargetPurchases, about, bought
 from training.models.churn import risk_band
 
 
-@dataclass(frozen=True, slots=True)
-class OfferHistory:
+class OfferHistory(Struct, frozen=True):
     """What one customer bought of each offer's target."""
 
     orders: int

@@ -1,8 +1,7 @@
 """``/next_best_offer``: from a request to the decision, its log and its answer."""
 
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from serving.application import Application
 from serving.decision_batch import Inquiry, Question, entries_of, inquiries_of

@@ -1,10 +1,10 @@
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from features.batching import to_batch
 from features.brand import QuietHours

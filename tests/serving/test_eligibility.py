@@ -1,7 +1,6 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from features.entities import CapPerCustomer, Offer, Schedule
 from features.instant import MICROSECONDS_PER_DAY, parse
