@@ -26,6 +26,8 @@ from features.schema import REVISION
 
 DATABASE_FILE = "lagniappe.db"
 LOCK_WAIT_SECONDS = 30
+_WRITERS_CACHE = -4096
+"""4 MiB: at a commit SQLite may walk a table as large as its cache ever was, which doubles what a commit costs."""
 _WRITER_LOCK = 5_718_231_004
 """Any number that others are unlikely to lock in the same PostgreSQL database."""
 _POSTGRESQL = "a PostgreSQL URL such as postgresql://user:password@host:5432/database"
@@ -82,7 +84,10 @@ class Store:
 
     def connect_for_writing(self) -> Connection:
         """A connection to be kept, and closed, by the caller, and dropped after an error."""
-        return self._for_writing.connect()
+        connection = self._for_writing.connect()
+        if self.is_sqlite:
+            connection.connection.cursor().execute(f"PRAGMA cache_size = {_WRITERS_CACHE}")
+        return connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -228,6 +228,12 @@ def test_sqlite_commits_are_durable(sqlite_store: Store) -> None:
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
 
 
+def test_who_writes_over_and_over_has_a_small_cache_of_pages(sqlite_store: Store) -> None:
+    cache = text("PRAGMA cache_size")
+    with sqlite_store.reading() as others, sqlite_store.connect_for_writing() as connection:
+        assert connection.execute(cache).scalar_one() > others.execute(cache).scalar_one()  # both are in KiB below zero
+
+
 def test_numbers_of_64_bits_are_kept_exactly(store: Store) -> None:
     large = 2**63 - 1
     with store.writing() as connection:
