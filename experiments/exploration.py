@@ -8,6 +8,7 @@ A menu is read off a ranking from the top and ends before ``none``; ``none`` at 
 
 import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate
@@ -86,12 +87,27 @@ def probabilities(values: Vector, policy: Policy, deviations: Vector | None = No
         return _softmax(values, policy.temperature)
     if isinstance(policy, Thompson):
         return _mixture(_posterior_draws(values, deviations, policy.draws, seed), policy.epsilon)
-    return _epsilon_greedy(values, policy.epsilon)
+    return np.array(epsilon_greedy(values.tolist(), policy.epsilon))
 
 
-def draw(chances: Vector, uniform: float) -> Choice:
+def epsilon_greedy(values: Sequence[float], epsilon: float) -> list[float]:
+    """:func:`probabilities` under :class:`EpsilonGreedy`, of so few candidates that arrays would only cost time.
+
+    Raises
+    ------
+    ValueError
+        If there is no candidate or a value is not finite.
+    """
+    if not values or not math.isfinite(sum(values)):
+        raise ValueError(f"values: got {values}, expected at least one number, all of them finite")
+    chances = [epsilon / len(values)] * len(values)
+    chances[values.index(max(values))] += 1.0 - epsilon
+    return chances
+
+
+def draw(chances: Sequence[float] | Vector, uniform: float) -> Choice:
     """The candidate in whose stretch of the cumulated chances ``uniform`` (in [0, 1)) falls, and its chance."""
-    listed = chances.tolist()
+    listed = chances.tolist() if isinstance(chances, np.ndarray) else chances
     cumulated = list(accumulate(listed))
     candidate = bisect_right(cumulated, uniform * cumulated[-1])
     if candidate == len(listed):  # the product was rounded up to the whole
@@ -119,7 +135,7 @@ def draw_menu(
     deviations: Vector | None = None,
     seed: int = 0,
     *,
-    chances: Vector | None = None,
+    chances: Sequence[float] | Vector | None = None,
 ) -> Menu:
     """Up to ``limit`` different candidates by rank; ``none`` alone when that was drawn first.
 
@@ -148,13 +164,6 @@ def uniforms(salt: str, decision_id: str, count: int = 1) -> list[float]:
         words = unpack("<8Q", blake2b(key, salt=pack("<Q", len(numbers))).digest())
         numbers.extend([(word >> 11) * 2.0**-53 for word in words[: count - len(numbers)]])
     return numbers
-
-
-def _epsilon_greedy(values: Vector, epsilon: float) -> Vector:
-    _require_finite(values)
-    chances = [epsilon / len(values)] * len(values)
-    chances[int(values.argmax())] += 1.0 - epsilon
-    return np.array(chances)
 
 
 def _softmax(values: Vector, temperature: float) -> Vector:

@@ -9,16 +9,15 @@ import msgspec
 from features.entities import Customer
 from features.events import IDENTIFIER_KINDS
 from features.identity import anonymous_id
-from features.instant import Instant
 from features.packing import unpack_all
 from features.point_query import Questions
 from features.store import Store
-from serving.decision import HOLDING, RELEASED, RESERVED, CustomerState, OfferUse
+from serving.decision import HOLDING, CustomerState, OfferUse
 
 _Id = tuple[str, str]
 """Brand and customer."""
 _decode_customer = msgspec.json.Decoder(Customer).decode
-_decode_uses = msgspec.json.Decoder(list[tuple[str, int, str, int]]).decode
+_decode_uses = msgspec.json.Decoder(list[OfferUse]).decode
 _KNOWN = """
 WITH asked (brand, customer_id) AS (VALUES {asked})
 SELECT asked.brand, asked.customer_id,
@@ -74,32 +73,30 @@ class CustomerReader:
         )
         self._variants = questions.rows("SELECT experiment, variant FROM assignments WHERE brand = ? AND unit_id = ?")
 
-    def person(self, named: Named, now: Instant) -> tuple[str, CustomerState]:
+    def person(self, named: Named) -> tuple[str, CustomerState]:
         """:meth:`people` of one."""
-        return self.people([named], now)[0]
+        return self.people([named])[0]
 
-    def people(self, named: Sequence[Named], now: Instant) -> list[tuple[str, CustomerState]]:
+    def people(self, named: Sequence[Named]) -> list[tuple[str, CustomerState]]:
         """The id that stands for each person now, merges followed, and what is known under it, as last committed.
 
         A profile that is not there is ``None``; so is everything of a person never heard of.
         """
         ids = [(one.brand, one.customer_id or self._of_identifiers(one)) for one in named]
-        known = self._read(list(dict.fromkeys(ids)), now)
+        known = self._read(list(dict.fromkeys(ids)))
         return [known[one] for one in ids]
 
-    def _read(
-        self, ids: Sequence[_Id], now: Instant, *, is_resolved: bool = False
-    ) -> dict[_Id, tuple[str, CustomerState]]:
+    def _read(self, ids: Sequence[_Id], *, is_resolved: bool = False) -> dict[_Id, tuple[str, CustomerState]]:
         known: dict[_Id, tuple[str, CustomerState]] = {}
         merged: dict[_Id, str] = {}
         for start in range(0, len(ids), MOST_AT_ONCE):
             some = ids[start : start + MOST_AT_ONCE]
             rows = [_Row(*row) for row in self._known[len(some) - 1](*chain.from_iterable(some))]
-            known |= _states([row for row in rows if row.stays is None or is_resolved], now)
+            known |= _states([row for row in rows if row.stays is None or is_resolved])
             merged |= {(row.brand, row.customer_id): row.stays for row in rows if row.stays is not None}
         if merged and not is_resolved:
             stay = {(brand, one): (brand, self.resolve(brand, stays)) for (brand, one), stays in merged.items()}
-            those = self._read(list(dict.fromkeys(stay.values())), now, is_resolved=True)
+            those = self._read(list(dict.fromkeys(stay.values())), is_resolved=True)
             known |= {one: those[stays] for one, stays in stay.items()}
         return known
 
@@ -124,7 +121,7 @@ class CustomerReader:
         return anonymous_id(dict(named.identifiers))
 
 
-def _states(rows: Sequence[_Row], now: Instant) -> dict[_Id, tuple[str, CustomerState]]:
+def _states(rows: Sequence[_Row]) -> dict[_Id, tuple[str, CustomerState]]:
     packed = [(row, row.profile) for row in rows if row.profile is not None]
     batch = unpack_all([row.customer_id for row, _ in packed], [profile for _, profile in packed])
     profiles = {(row.brand, row.customer_id): one for (row, _), one in zip(packed, batch.apart(), strict=True)}
@@ -136,14 +133,8 @@ def _states(rows: Sequence[_Row], now: Instant) -> dict[_Id, tuple[str, Customer
             CustomerState(
                 profile=profiles.get(one),
                 customer=customer,
-                uses=[_use(now, *use) for use in _decode_uses(row.uses)] if row.uses else (),
+                uses=_decode_uses(row.uses) if row.uses else (),
                 timezone=(customer.timezone if customer else None) or "",
             ),
         )
     return states
-
-
-def _use(now: Instant, offer_id: str, decided_at: Instant, state: str, expires_at: Instant) -> OfferUse:
-    """A reservation that nobody saw in time is released, though no sweep came by yet."""
-    is_over = state == RESERVED and expires_at <= now
-    return OfferUse(offer_id, decided_at, RELEASED if is_over else state)

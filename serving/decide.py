@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from experiments.exploration import EpsilonGreedy, draw_menu, probabilities, uniforms
+from experiments.exploration import EpsilonGreedy, Menu, draw, draw_menu, epsilon_greedy, uniforms
 from features.compiled import compiled
 from features.entities import Offer
 from features.events import NO_OFFER
@@ -18,6 +18,7 @@ from features.instant import MICROSECONDS_PER_DAY, Instant
 from serving.arbitration import Values, to_minor
 from serving.channel import channel_of_offer, send_moment
 from serving.customer_facts import is_blocked
+from serving.customer_history import CustomerHistory, histories
 from serving.decision import (
     Candidate,
     ChosenOffer,
@@ -48,10 +49,20 @@ class _Drawn(Struct, frozen=True):
 
 
 def decide(
-    request: DecisionRequest, customer: CustomerState, offers: OfferTable, predictions: Predictions, policy: Policy
+    request: DecisionRequest,
+    customer: CustomerState,
+    offers: OfferTable,
+    predictions: Predictions,
+    policy: Policy,
+    history: CustomerHistory | None = None,
 ) -> Decision:
-    """Up to ``request.limit`` offers for one customer at ``request.decided_at``, drawn with known probabilities."""
-    case = Case(request, customer, offers, predictions, policy)
+    """Up to ``request.limit`` offers for one customer at ``request.decided_at``, drawn with known probabilities.
+
+    ``history`` is what :func:`serving.customer_history.histories` says of the customer, where it was asked already.
+    """
+    if history is None:
+        (history,) = histories([customer.profile], offers)
+    case = Case(request, customer, history, offers, predictions, policy)
     evaluated = evaluate(case)
     drawn = _draw(case, evaluated, _shortlist(case, evaluated))
     channel, send_at = _channel_and_moment(case, evaluated, drawn.rows)
@@ -114,19 +125,26 @@ def _best(codes: Codes, expected_value: Floats, most: int) -> NDArray[np.int64]:
 
 
 def _draw(case: Case, evaluated: Evaluated, shortlist: list[int]) -> _Drawn:
-    limit, values = case.request.limit, evaluated.values
+    values = evaluated.values
     worth = [case.policy.least_value, *values.expected_value[shortlist].tolist()]
-    exploration = EpsilonGreedy(case.policy.epsilon)
-    chances = probabilities(np.array(worth), exploration)
-    numbers = uniforms(case.policy.salt, case.request.decision_id, limit + 2)
-    menu = draw_menu(np.array(worth), exploration, _NONE, limit, numbers, chances=chances)
+    chances = epsilon_greedy(worth, case.policy.epsilon)
+    menu = _menu(case, worth, chances)
     is_none = menu.candidates[0] == _NONE
     return _Drawn(
         rows=() if is_none else tuple([shortlist[candidate - 1] for candidate in menu.candidates]),
         propensities=menu.probabilities,
-        candidates=_candidates(case.offers, values, shortlist, worth, chances.tolist()),
+        candidates=_candidates(case.offers, values, shortlist, worth, chances),
         is_first_explored=menu.candidates[0] != worth.index(max(worth)),
     )
+
+
+def _menu(case: Case, worth: list[float], chances: list[float]) -> Menu:
+    limit, policy = case.request.limit, case.policy
+    numbers = uniforms(policy.salt, case.request.decision_id, limit + 2)
+    if limit == 1:
+        first = draw(chances, numbers[0])
+        return Menu((first.candidate,), (first.probability,))
+    return draw_menu(np.array(worth), EpsilonGreedy(policy.epsilon), _NONE, limit, numbers, chances=chances)
 
 
 def _candidates(
@@ -154,7 +172,7 @@ def _chosen(case: Case, evaluated: Evaluated, drawn: _Drawn, rank: int, starts: 
     row = drawn.rows[rank - 1]
     offer = case.offers.offers[row]
     is_explored = rank == 1 and drawn.is_first_explored
-    reasons = reasons_for(row, case.offers, evaluated.history, case.predictions, is_explored=is_explored)
+    reasons = reasons_for(row, case.offers, case.history, case.predictions, is_explored=is_explored)
     return ChosenOffer(
         offer=offer,
         value=chosen_value(offer),

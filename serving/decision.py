@@ -43,17 +43,23 @@ class DecisionRequest(Struct, frozen=True, omit_defaults=True):
 
 RESERVED = "reserved"
 RELEASED = "released"
+NEVER: Instant = 2**62
 HOLDING = (RESERVED, "confirmed", "accepted")
 """The states of a reservation in which something is held."""
 
 
-class OfferUse(Struct, frozen=True):
+class OfferUse(Struct, frozen=True, array_like=True):
     """One reservation of an offer for this customer, as the store holds it."""
 
     offer_id: str
     decided_at: Instant
     state: str
-    """One of ``HOLDING``, or ``RELEASED``, which an expired one is too."""
+    """One of ``HOLDING``, or ``RELEASED``."""
+    expires_at: Instant = NEVER
+
+    def is_held_at(self, now: Instant) -> bool:
+        """A reservation that nobody saw in time is released, though no sweep came by yet."""
+        return self.state != RELEASED and (self.state != RESERVED or self.expires_at > now)
 
 
 class CustomerState(Struct, frozen=True):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from experiments.exposure import Exposure
 from features.instant import Instant
 from features.money import to_money
+from serving.customer_history import CustomerHistory, histories
 from serving.customer_reader import Named
 from serving.decide import decide
 from serving.decision import BasketLine, CustomerState, Decision, DecisionRequest, Predictions
@@ -98,7 +99,7 @@ def _decide_one_by_one(application: "Application", waiting: Sequence[WaitingQues
 
 
 def inquiries_of(application: "Application", questions: Sequence[Question], now: Instant) -> list[Inquiry]:
-    people = application.reader.people([question.named for question in questions], now)
+    people = application.reader.people([question.named for question in questions])
     return [
         Inquiry(question, _request(question, person, now), customer)
         for question, (person, customer) in zip(questions, people, strict=True)
@@ -108,13 +109,13 @@ def inquiries_of(application: "Application", questions: Sequence[Question], now:
 def entries_of(application: "Application", inquiries: Sequence[Inquiry]) -> list[Entry]:
     """One each, in order; all of the inquiries are of one instant."""
     treated = [_treatment(application, inquiry) for inquiry in inquiries]
-    predicted: dict[int, Predictions] = {}
+    known: dict[int, tuple[Predictions, CustomerHistory]] = {}
     for rows in _treated_alike(treated):
         profiles = [inquiries[row].customer.profile for row in rows]
         models, offers = treated[rows[0]].models, treated[rows[0]].brand.offers
-        found = predict_together(models, profiles, inquiries[rows[0]].request.decided_at, offers)
-        predicted.update(zip(rows, found, strict=True))
-    return [_entry(application, inquiry, treated[row], predicted[row]) for row, inquiry in enumerate(inquiries)]
+        predicted = predict_together(models, profiles, inquiries[rows[0]].request.decided_at, offers)
+        known.update(zip(rows, zip(predicted, histories(profiles, offers), strict=True), strict=True))
+    return [_entry(application, inquiry, treated[row], *known[row]) for row, inquiry in enumerate(inquiries)]
 
 
 def _treated_alike(treated: Sequence[_Treatment]) -> Iterable[list[int]]:
@@ -176,9 +177,15 @@ def _new_decision_id(at: Instant) -> str:
     return f"{max(at, 0):014x}{os.urandom(9).hex()}"
 
 
-def _entry(application: "Application", inquiry: Inquiry, treatment: _Treatment, predictions: Predictions) -> Entry:
+def _entry(
+    application: "Application",
+    inquiry: Inquiry,
+    treatment: _Treatment,
+    predictions: Predictions,
+    history: CustomerHistory,
+) -> Entry:
     request, brand = inquiry.request, treatment.brand
-    decision = decide(request, inquiry.customer, brand.offers, predictions, treatment.policy)
+    decision = decide(request, inquiry.customer, brand.offers, predictions, treatment.policy, history)
     is_blocked = decision.no_offer_reason == Refusal.CONTACT_BLOCKED.word
     is_traced = not (is_blocked or request.is_dry_run)
     return Entry(

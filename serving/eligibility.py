@@ -1,5 +1,6 @@
 """Which offers may be made to a customer now."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,11 +9,11 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from features.compiled import compiled
-from features.entities import Offer
+from features.entities import CapPerCustomer, Offer
 from features.instant import HOURS_PER_WEEK, MICROSECONDS_PER_DAY, Instant
 from features.money import Money
 from serving.conditions import Condition, Facts, Subject, is_met, parse_conditions
-from serving.decision import RELEASED, DecisionRequest, OfferUse
+from serving.decision import DecisionRequest, OfferUse
 from serving.policy import Policy
 from serving.refusal import Codes, Refusal
 from serving.send_slots import Slots
@@ -52,8 +53,8 @@ class Rules:
     placement_bits: Mapping[str, int]
     placements: Bits
     minimum_spend: NDArray[np.int64]
-    cap_count: NDArray[np.int64]
-    cap_window: NDArray[np.int64]
+    caps: Mapping[str, CapPerCustomer]
+    """By offer, where there is one."""
     is_personalised: NDArray[np.bool_]
     conditions: tuple[tuple[Condition, NDArray[np.int64]], ...]
     """Each distinct condition with the positions of the offers that ask it."""
@@ -62,9 +63,12 @@ class Rules:
 def build_rules(offers: Sequence[Offer], standing: Codes) -> Rules:
     """The rules of the offers as columns; a condition that cannot be understood refuses its offer to everyone."""
     standing = standing.copy()
+    capped = {offer.offer_id: offer.cap_per_customer for offer in offers if offer.cap_per_customer is not None}
+    for row, offer in enumerate(offers):
+        if offer.offer_id in capped and capped[offer.offer_id].count == 0:
+            standing[row] = Refusal.CAP_PER_CUSTOMER
     channel_bits, channels = _bits([offer.channels for offer in offers])
     placement_bits, placements = _bits([offer.placements for offer in offers])
-    caps = [offer.cap_per_customer for offer in offers]
     return Rules(
         index={offer.offer_id: row for row, offer in enumerate(offers)},
         standing=standing,
@@ -76,8 +80,7 @@ def build_rules(offers: Sequence[Offer], standing: Codes) -> Rules:
         placement_bits=placement_bits,
         placements=placements,
         minimum_spend=_int64(offer.minimum_spend or 0 for offer in offers),
-        cap_count=_int64(FAR_OFF if cap is None else cap.count for cap in caps),
-        cap_window=_int64(0 if cap is None else int(cap.days * MICROSECONDS_PER_DAY) for cap in caps),
+        caps=capped,
         is_personalised=np.array([offer.personalised for offer in offers], dtype=np.bool_),
         conditions=_conditions(offers, standing),
     )
@@ -233,14 +236,14 @@ def _refuse_by_columns(
 
 
 def _refuse_spent(codes: Codes, rules: Rules, uses: Sequence[OfferUse], now: Instant) -> None:
-    if not uses:
-        return
-    used = np.zeros(codes.shape, dtype=np.int64)
+    used: Counter[str] = Counter()
     for use in uses:
-        row = rules.index.get(use.offer_id)
-        if row is not None and use.state != RELEASED and use.decided_at > now - rules.cap_window[row]:
-            used[row] += 1
-    np.putmask(codes, used >= rules.cap_count, Refusal.CAP_PER_CUSTOMER)
+        cap = rules.caps.get(use.offer_id)
+        if cap is not None and use.is_held_at(now) and use.decided_at > now - int(cap.days * MICROSECONDS_PER_DAY):
+            used[use.offer_id] += 1
+    for offer_id, count in used.items():
+        if count >= rules.caps[offer_id].count:
+            codes[rules.index[offer_id]] = Refusal.CAP_PER_CUSTOMER
 
 
 def _refuse_declined(codes: Codes, rules: Rules, declines: Declines, now: Instant, policy: Policy) -> None:

@@ -5,7 +5,8 @@ from msgspec import Struct
 from features.facts import hour_of_week
 from serving.arbitration import Values, values
 from serving.channel import settle_channel
-from serving.customer_facts import consent, declines, is_blocked, with_consent
+from serving.customer_facts import consent, is_blocked
+from serving.customer_history import CustomerHistory
 from serving.decision import CustomerState, DecisionRequest, Predictions
 from serving.eligibility import (
     Permissions,
@@ -20,7 +21,7 @@ from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.refusal import Codes
 from serving.send_slots import Slots, send_slots
-from serving.value_inputs import OfferHistory, basket_amount, facts, offer_history, value_inputs
+from serving.value_inputs import basket_amount, facts, value_inputs
 
 
 class Case(Struct, frozen=True):
@@ -28,6 +29,7 @@ class Case(Struct, frozen=True):
 
     request: DecisionRequest
     customer: CustomerState
+    history: CustomerHistory
     offers: OfferTable
     predictions: Predictions
     policy: Policy
@@ -48,27 +50,24 @@ class Evaluated(Struct, frozen=True):
 
     codes: Codes
     values: Values
-    history: OfferHistory
     allowed: Permissions
     channel: str | None
 
 
 def evaluate(case: Case) -> Evaluated:
     request, customer, offers, policy = case.request, case.customer, case.offers, case.policy
-    profile, rules = customer.profile, offers.rules
-    usable = None if profile is None else with_consent(profile)
+    profile, rules, history = customer.profile, offers.rules, case.history
     is_silent = profile is None or not profile.states[0]
     allowed = unrestricted(request) if is_silent else permissions(request, consent(customer), rules, policy)
     known = facts(request.decided_at, customer, case.predictions)
     spend = basket_amount(request, offers)
-    blocked, declined = is_blocked(customer), declines(profile)
-    codes = refusals(request, blocked, spend, customer.uses, declined, allowed, rules, known, policy)
-    history = offer_history(usable, offers)
-    inputs = value_inputs(request, usable, offers, history, case.predictions, policy)
+    blocked = is_blocked(customer)
+    codes = refusals(request, blocked, spend, customer.uses, history.declines, allowed, rules, known, policy)
+    inputs = value_inputs(request, offers, history, case.predictions, policy)
     worth = values(offers.worth, inputs, policy)
     channel = settle_channel(allowed, rules, codes, worth.expected_value, profile)
     _refuse_at_time_of_channel(case, codes, channel)
-    return Evaluated(codes, worth, history, allowed, channel)
+    return Evaluated(codes, worth, allowed, channel)
 
 
 def _refuse_at_time_of_channel(case: Case, codes: Codes, channel: str | None) -> None:

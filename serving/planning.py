@@ -17,6 +17,7 @@ from features.profiles import Profiles
 from features.schema import assignments, profiles
 from features.store import Store
 from serving.answer import without_refused
+from serving.customer_history import CustomerHistory, histories_of
 from serving.decide import decide
 from serving.decision import CustomerState, Decision, DecisionRequest, Predictions
 from serving.decision_log import Entry, exposures_of, record
@@ -68,14 +69,17 @@ class _Planner:
     variants: Mapping[str, Mapping[str, str]]
 
     def entries(self, population: Population, batch: Profiles, blocked: set[str]) -> list[Entry]:
-        predictions = predict_each(self.state.models, batch, self.terms.as_of, self.state.offers)
-        customers = population.states(batch)
+        offers = self.state.offers
+        predictions = predict_each(self.state.models, batch, self.terms.as_of, offers)
+        known = zip(population.states(batch), predictions, histories_of(batch, offers), strict=True)
         return [
-            self._entry(customer_id, structs.replace(customer, is_blocked=customer_id in blocked), predicted)
-            for customer_id, customer, predicted in zip(batch.customer_ids, customers, predictions, strict=True)
+            self._entry(structs.replace(customer, is_blocked=customer_id in blocked), customer_id, predicted, history)
+            for customer_id, (customer, predicted, history) in zip(batch.customer_ids, known, strict=True)
         ]
 
-    def _entry(self, customer_id: str, customer: CustomerState, predicted: Predictions) -> Entry:
+    def _entry(
+        self, customer: CustomerState, customer_id: str, predicted: Predictions, history: CustomerHistory
+    ) -> Entry:
         """``predicted`` is by the champions; a variant of other models has its own."""
         terms, offers = self.terms, self.state.offers
         assigned = self._assigned(customer_id, customer)
@@ -84,7 +88,7 @@ class _Planner:
             predicted = predict(models, customer.profile, terms.as_of, offers)
         request = DecisionRequest(customer_id, terms.as_of, terms.decision_id(customer_id), terms.brand, terms.channels)
         held_long = replace(policy, reservation_seconds=policy.message_reservation_seconds)
-        decision = decide(request, customer, offers, predicted, held_long)
+        decision = decide(request, customer, offers, predicted, held_long, history)
         return Entry(
             request=request,
             decision=decision,

@@ -1,9 +1,9 @@
 """Why an offer was chosen, why none was, and what had to be done without."""
 
+from serving.customer_history import CustomerHistory
 from serving.decision import CustomerState, Predictions
 from serving.offer_table import OfferTable
 from serving.refusal import WORDS, Codes, Refusal
-from serving.value_inputs import OfferHistory
 from serving.words import BEFORE, EXPLORED, FIRST, FREE, LIKELY, NEW, OFTEN, PRIOR, RISK
 
 OFTEN_LINES = 3
@@ -18,7 +18,7 @@ NOTHING_WORTH_IT = "nothing_worth_its_cost"
 def reasons_for(
     row: int,
     offers: OfferTable,
-    history: OfferHistory,
+    history: CustomerHistory,
     predictions: Predictions,
     *,
     is_explored: bool,
@@ -26,7 +26,7 @@ def reasons_for(
     """The reasons for one offer, the one that speaks most for it first; that the response is a prior always last."""
     reasons = []
     if not offers.targets.is_everything[row]:
-        lines = history.purchases.lines[row]
+        lines = history.target_lines[row]
         reasons.append(OFTEN if lines >= OFTEN_LINES else BEFORE if lines else NEW)
         if predictions.affinity is not None and predictions.affinity[row] >= LIKELY_AFFINITY:
             reasons.append(LIKELY)

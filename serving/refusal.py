@@ -46,5 +46,5 @@ WORDS = ("", *(refusal.word for refusal in Refusal))
 
 def count_refusals(codes: Codes) -> dict[str, int]:
     """How many offers each reason refused."""
-    counts = np.bincount(codes, minlength=len(WORDS)).tolist()
-    return {WORDS[code]: count for code, count in enumerate(counts) if code and count}
+    listed = codes.tobytes()
+    return {WORDS[code]: listed.count(code) for code in sorted(set(listed)) if code}

@@ -9,6 +9,7 @@ from features.entities import Offer
 from features.events import NO_OFFER
 from features.instant import Instant
 from features.profiles import Profiles
+from serving.customer_history import histories_of
 from serving.decision import DecisionRequest, Floats
 from serving.offer_evaluation import Case, evaluate
 from serving.offer_table import OfferTable
@@ -61,11 +62,10 @@ def score_offers(
     offer_ids = [offer.offer_id for offer in offers.offers]
     for batch in population.batches():
         predictions = predict_each(models, batch, as_of, offers, all_offers=True)
+        known = zip(batch.customer_ids, population.states(batch), histories_of(batch, offers), predictions, strict=True)
         evaluated = [
-            evaluate(Case(DecisionRequest(customer_id, as_of, "", brand), state, offers, predicted, policy))
-            for customer_id, state, predicted in zip(
-                batch.customer_ids, population.states(batch), predictions, strict=True
-            )
+            evaluate(Case(DecisionRequest(customer_id, as_of, "", brand), state, history, offers, predicted, policy))
+            for customer_id, state, history, predicted in known
         ]
         shape = (len(batch), len(offer_ids))
         codes = np.array([one.codes for one in evaluated], dtype=np.int8).reshape(shape)

@@ -17,24 +17,13 @@ Integers = NDArray[np.int64]
 
 
 class TargetPurchases(Struct, frozen=True):
-    """What one customer bought of each offer's target; amounts in money.
+    """What each of n customers bought of each of m targets, (n, m).
 
-    Lines tell of orders only so far: an order is taken to hold one line of the target, as long as there are orders.
+    ``spend`` is in currency units, in an order that holds something of the target; NaN where there was none.
     """
 
     lines: Floats
-    amount: Floats
-
-    def share_of(self, orders: int) -> Floats:
-        """The share of orders that held something of the target; one order is little evidence."""
-        share: Floats = np.minimum(self.lines, orders) / (orders + 1.0)
-        return share
-
-    def spend_in(self, orders: int) -> Floats:
-        """Currency units on the target in an order that holds it; NaN where there was none."""
-        spend = np.empty(self.lines.size)
-        _fill_spend(self.lines, self.amount, max(orders, 1), spend)
-        return spend
+    spend: Floats
 
 
 def build_targets(offers: Sequence[Offer], products: Sequence[Product]) -> ProductTargets:
@@ -54,22 +43,23 @@ def _product_set(offer: Offer, of_category: Mapping[str, list[str]]) -> frozense
     return frozenset((*target.products, *named))
 
 
-def bought(targets: ProductTargets, products: Products) -> TargetPurchases:
-    """Lines and amounts of one customer's products, summed over each offer's target."""
-    sums = TargetPurchases(np.zeros(len(targets)), np.zeros(len(targets)))
-    if products.lines.size:
-        rows = products.numbers_in(targets.row_of_product)
-        _add(
-            rows, products.lines, products.amount,
-            targets.combination, targets.offsets, targets.target, targets.is_everything,
-            sums.lines, sums.amount,
-        )  # fmt: skip
-    return sums
+def bought(targets: ProductTargets, products: Products, orders: Integers) -> TargetPurchases:
+    """The products of customers who have so many orders each, summed over each target."""
+    shape = len(orders), len(targets)
+    found = TargetPurchases(np.zeros(shape), np.zeros(shape))
+    _add(
+        products.numbers_in(targets.row_of_product), products.offsets, products.lines, products.amount,
+        targets.combination, targets.offsets, targets.target, targets.is_everything,
+        found.lines, found.spend,
+    )  # fmt: skip
+    _divide(found.lines, orders, found.spend)
+    return found
 
 
 @compiled
 def _add(
-    rows: Integers,
+    numbers: Integers,
+    ends: Integers,
     lines: Integers,
     amount: Integers,
     combination: NDArray[np.int32],
@@ -79,24 +69,31 @@ def _add(
     lines_of_target: Floats,
     amount_of_target: Floats,
 ) -> None:
-    all_lines, all_amount = 0, 0
-    for position in range(rows.size):
-        row = rows[position]
-        all_lines += lines[position]
-        all_amount += amount[position]
-        if row >= 0:
-            for place in range(offsets[combination[row]], offsets[combination[row] + 1]):
-                lines_of_target[target[place]] += lines[position]
-                amount_of_target[target[place]] += amount[position]
-    for number in range(is_everything.size):
-        if is_everything[number]:
-            lines_of_target[number], amount_of_target[number] = all_lines, all_amount
+    for customer in range(len(ends) - 1):
+        all_lines, all_amount = 0, 0
+        for position in range(ends[customer], ends[customer + 1]):
+            number = numbers[position]
+            all_lines += lines[position]
+            all_amount += amount[position]
+            if number >= 0:
+                for place in range(offsets[combination[number]], offsets[combination[number] + 1]):
+                    lines_of_target[customer, target[place]] += lines[position]
+                    amount_of_target[customer, target[place]] += amount[position]
+        for row in range(is_everything.size):
+            if is_everything[row]:
+                lines_of_target[customer, row], amount_of_target[customer, row] = all_lines, all_amount
 
 
 @compiled
-def _fill_spend(lines: Floats, amount: Floats, orders: int, spend: Floats) -> None:
-    for row in range(lines.size):
-        spend[row] = amount[row] / MONEY_SCALE / min(lines[row], orders) if lines[row] > 0 else np.nan
+def _divide(lines: Floats, orders: Integers, amount: Floats) -> None:
+    """Makes of the amounts those in an order, in currency units."""
+    for customer in range(len(lines)):
+        for row in range(lines.shape[1]):
+            if lines[customer, row] > 0:
+                in_orders = min(lines[customer, row], max(orders[customer], 1))
+                amount[customer, row] = amount[customer, row] / MONEY_SCALE / in_orders
+            else:
+                amount[customer, row] = np.nan
 
 
 def about(targets: ProductTargets, product_ids: Iterable[str]) -> NDArray[np.bool_]:

@@ -1,42 +1,26 @@
 """What matters of a customer, a basket and the models' words to the worth of each offer, and to its conditions."""
 
 import numpy as np
-from msgspec import Struct
 
 from features.instant import Instant
 from features.money import MONEY_SCALE, Money
-from features.profiles import Profiles
 from features.segments import rfm_segments
 from features.vector import vector
 from serving.arbitration import ValueInputs
 from serving.conditions import Facts, Subject, Value
-from serving.customer_facts import consent, mean_order, moment_of, order_count, state
+from serving.customer_facts import consent, moment_of, state
+from serving.customer_history import CustomerHistory
 from serving.decision import BasketLine, CustomerState, DecisionRequest, Predictions
 from serving.offer_table import OfferTable
 from serving.policy import Policy
-from serving.targets import TargetPurchases, about, bought
+from serving.targets import about
 from training.models.churn import risk_band
-
-
-class OfferHistory(Struct, frozen=True):
-    """What one customer bought of each offer's target."""
-
-    orders: int
-    purchases: TargetPurchases
-
-
-def offer_history(profile: Profiles | None, offers: OfferTable) -> OfferHistory:
-    if profile is None:
-        nothing = np.zeros(len(offers.offers))
-        return OfferHistory(0, TargetPurchases(nothing, nothing))
-    return OfferHistory(order_count(profile), bought(offers.targets, profile.products))
 
 
 def value_inputs(
     request: DecisionRequest,
-    profile: Profiles | None,
     offers: OfferTable,
-    history: OfferHistory,
+    history: CustomerHistory,
     predictions: Predictions,
     policy: Policy,
 ) -> ValueInputs:
@@ -44,16 +28,14 @@ def value_inputs(
     basket = request.basket or ()
     affinity = predictions.affinity
     if affinity is None:
-        affinity = np.where(offers.targets.is_everything, 1.0, history.purchases.share_of(history.orders))
+        affinity = np.where(offers.targets.is_everything, 1.0, history.target_share)
     if basket:
         affinity = np.where(about(offers.targets, (line.product_id for line in basket)), 1.0, affinity)
     churn = predictions.churn_probability
     return ValueInputs(
         affinity=affinity,
-        target_spend=history.purchases.spend_in(history.orders),
-        typical_order=(basket_amount(request, offers) or 0) / MONEY_SCALE
-        or mean_order(profile)
-        or policy.typical_order,
+        target_spend=history.target_spend,
+        typical_order=(basket_amount(request, offers) or 0) / MONEY_SCALE or history.mean_order or policy.typical_order,
         order_probability=_order_probability(basket, churn, policy),
         churn_probability=churn or 0.0,
         lifetime_value=predictions.lifetime_value or 0.0,

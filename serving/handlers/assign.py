@@ -17,7 +17,7 @@ async def assign(application: Application, body: bytes) -> bytes:
     state = application.loader.state(brand)
     if all(one.name != asked.experiment for one in state.experiments):
         raise NotFoundError(f"no experiment {asked.experiment!r} is running", field="experiment")
-    person, customer = application.reader.person(Named(brand, asked.unit_id, {}), now)
+    person, customer = application.reader.person(Named(brand, asked.unit_id, {}))
     stored = application.reader.variants(brand, person)
     facts = facts_of(state.experiments, customer, None, now)
     dealt = {one.name: variant.name for one, variant in state.assign(person, stored, now, facts)}

@@ -14,7 +14,7 @@ from features.segments import rfm_segments
 from features.vector import FEATURES, vector
 from serving.application import Application
 from serving.customer_facts import moment_of
-from serving.decision import RELEASED, CustomerState
+from serving.decision import CustomerState
 from serving.errors import NotFoundError
 from serving.handlers.person import named
 from serving.schemas import CustomerRequest, decoded, shown_instant
@@ -26,14 +26,14 @@ _DECODER = msgspec.json.Decoder(CustomerRequest)
 async def customer(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, body)
     brand, now = asked.brand or application.brand, application.clock()
-    person, known = application.reader.person(named(brand, asked.customer_id, asked.identifiers), now)
+    person, known = application.reader.person(named(brand, asked.customer_id, asked.identifiers))
     known = await application.profiles_as_of.present(brand, person, known, now)
     if known.profile is None and known.customer is None:
         raise NotFoundError("nothing is known of this customer", field="customer_id")
-    return msgspec.json.encode({"customer_id": person, "brand": brand, **_entry(known), **_profile(known, now)})
+    return msgspec.json.encode({"customer_id": person, "brand": brand, **_entry(known, now), **_profile(known, now)})
 
 
-def _entry(known: CustomerState) -> dict[str, Any]:
+def _entry(known: CustomerState, now: Instant) -> dict[str, Any]:
     """What the customers' file says."""
     entry = known.customer
     return {
@@ -42,7 +42,7 @@ def _entry(known: CustomerState) -> dict[str, Any]:
         "joined_at": shown_instant(entry.joined_at if entry else None),
         "tier": entry and entry.tier,
         "attributes": (entry and entry.attributes) or {},
-        "offers_held": [use.offer_id for use in known.uses if use.state != RELEASED],
+        "offers_held": [use.offer_id for use in known.uses if use.is_held_at(now)],
     }
 
 

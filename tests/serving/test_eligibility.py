@@ -147,6 +147,18 @@ def test_the_cap_per_customer_counts_what_was_not_released_within_its_days():
     assert refusal_of(offer, uses=[recent[0], OfferUse("b", NOW - DAY, "accepted")]) == ""
 
 
+def test_a_reservation_that_has_expired_is_not_held():
+    offer = Offer(offer_id="a", cap_per_customer=CapPerCustomer(count=1, days=7))
+
+    assert refusal_of(offer, uses=[OfferUse("a", NOW - 1, "reserved", expires_at=NOW + 1)]) == "cap_per_customer"
+    assert refusal_of(offer, uses=[OfferUse("a", NOW - 1, "reserved", expires_at=NOW)]) == ""
+    assert refusal_of(offer, uses=[OfferUse("a", NOW - 1, "confirmed", expires_at=NOW)]) == "cap_per_customer"
+
+
+def test_an_offer_capped_at_none_is_for_nobody():
+    assert refusal_of(Offer(offer_id="a", cap_per_customer=CapPerCustomer(count=0, days=7))) == "cap_per_customer"
+
+
 def test_a_declined_offer_rests_for_a_while():
     policy = Policy(decline_suppression_days=10)
 

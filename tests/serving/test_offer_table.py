@@ -78,12 +78,13 @@ def test_what_was_bought_of_each_target_is_the_sum_over_its_products(sets, purch
     ids = list(purchases)[::-1]
     products = Products(np.array([0, lines.size]), codes, lines, amount, lines, np.ones(lines.size), ids)
 
-    found = bought(targets, products)
+    found = bought(targets, products, np.array([7]))
 
     for row, some in enumerate(sets):
         own = [pair for name, pair in purchases.items() if name in some or not some]
-        assert found.lines[row] == sum(pair[0] for pair in own)
-        assert found.amount[row] == sum(pair[1] for pair in own)
+        count, amount = sum(pair[0] for pair in own), sum(pair[1] for pair in own)
+        assert found.lines[0, row] == count
+        assert found.spend[0, row] == pytest.approx(amount / 10_000 / min(count, 7) if count else np.nan, nan_ok=True)
 
 
 def test_an_offer_about_everything_is_about_any_basket_that_is_not_empty():
