@@ -1,6 +1,5 @@
 """Which offers may be made to a customer now."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -236,11 +235,13 @@ def _refuse_by_columns(
 
 
 def _refuse_spent(codes: Codes, rules: Rules, uses: Sequence[OfferUse], now: Instant) -> None:
-    used: Counter[str] = Counter()
+    if not rules.caps:
+        return
+    used: dict[str, int] = {}
     for use in uses:
         cap = rules.caps.get(use.offer_id)
         if cap is not None and use.is_held_at(now) and use.decided_at > now - int(cap.days * MICROSECONDS_PER_DAY):
-            used[use.offer_id] += 1
+            used[use.offer_id] = used.get(use.offer_id, 0) + 1
     for offer_id, count in used.items():
         if count >= rules.caps[offer_id].count:
             codes[rules.index[offer_id]] = Refusal.CAP_PER_CUSTOMER
