@@ -96,8 +96,9 @@ def epsilon_greedy(values: Sequence[float], epsilon: float) -> list[float]:
     Raises
     ------
     ValueError
-        If there is no candidate or a value is not finite.
+        If there is no candidate, a value is not finite, or ``epsilon`` is no part.
     """
+    _require_part("epsilon", epsilon)
     if not values or not math.isfinite(sum(values)):
         raise ValueError(f"values: got {values}, expected at least one number, all of them finite")
     chances = [epsilon / len(values)] * len(values)
