@@ -8,11 +8,12 @@ who needs only the hashes reads no ids. ``FORMAT`` changes with the statistics.
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from features.batching import to_batch
@@ -20,31 +21,30 @@ from features.compiled import compiled
 from features.id_table import Ids
 from features.instant import Instant
 from features.profile import Profile, State
-from features.profile_tables import Channels, Contacts, Hours, Integers, Orders, Products, Remnants, offsets_of
+from features.profile_tables import Channels, Contacts, Hours, Integers, Orders, Products, Remnants
 from features.profiles import Profiles, empty
 from features.statistics import DECAYED_OF_CUSTOMER, OF_CUSTOMER, identities
 
 FORMAT = 2
 _IDENTITIES = np.array(identities(OF_CUSTOMER), dtype=np.int64)
 _IDENTITIES_DECAYED = np.zeros(len(DECAYED_OF_CUSTOMER))
-_Columns = tuple[tuple[str, type], ...]
+_SHORT = np.dtype(np.int32)
+_Columns = tuple[tuple[str, np.dtype[Any]], ...]
 _Pieces = tuple[bytes, ...]
+
+
+def _columns(**kinds: type) -> _Columns:
+    return tuple([(name, np.dtype(kind)) for name, kind in kinds.items()])
+
 
 # Of each table the columns, in the order of its fields, and how they are stored: the first always, another unless all
 # of it is zero.
-_ORDERS: _Columns = (
-    ("key", np.uint64),
-    ("first_at", np.int64),
-    ("amount", np.int64),
-    ("lines", np.int32),
-    ("refunded", np.int64),
-    ("hour", np.uint8),
-)
-_REMNANTS: _Columns = (("key", np.uint64), ("refunded", np.int64), ("cancellations", np.int64))
-_PRODUCTS: _Columns = (("last_at", np.int64), ("amount", np.int64), ("decayed", np.float64), ("lines", np.int32))
-_HOURS: _Columns = (("hour", np.uint8), ("engaged", np.int64), ("sent", np.int64))
-_CHANNELS: _Columns = (("sent", np.int64), ("responses", np.int64), ("purchase_lines", np.int64))
-_CONTACTS: _Columns = (("at", np.int64), ("facet", np.uint8), ("is_own_decision", np.bool_), ("count", np.int32))
+_ORDERS = _columns(key=np.uint64, first_at=np.int64, amount=np.int64, lines=np.int32, refunded=np.int64, hour=np.uint8)
+_REMNANTS = _columns(key=np.uint64, refunded=np.int64, cancellations=np.int64)
+_PRODUCTS = _columns(last_at=np.int64, amount=np.int64, decayed=np.float64, lines=np.int32)
+_HOURS = _columns(hour=np.uint8, engaged=np.int64, sent=np.int64)
+_CHANNELS = _columns(sent=np.int64, responses=np.int64, purchase_lines=np.int64)
+_CONTACTS = _columns(at=np.int64, facet=np.uint8, is_own_decision=np.bool_, count=np.int32)
 
 
 class Packed(msgspec.Struct, array_like=True):
@@ -147,18 +147,19 @@ def unpack_all(customer_ids: Sequence[str], data: Sequence[bytes]) -> Profiles:
     """:func:`unpack` of several, as one batch; an id may have several codes in a vocabulary."""
     if not data:
         return empty()
-    packed = [_decoded(one) for one in data]
+    by_field: Any = zip(*[astuple(_decoded(one)) for one in data], strict=True)
+    _, customer, decayed, orders, remnants, products, product_ids, product_hashes, *others = by_field
+    hours, channels, channel_names, contacts, contact_codes, contact_names, states = others
     return Profiles(
         list(customer_ids),
-        _dense([one.customer for one in packed], _IDENTITIES),
-        _dense([one.decayed for one in packed], _IDENTITIES_DECAYED),
-        Orders(*_table([one.orders for one in packed], _ORDERS)),
-        Remnants(*_table([one.remnants for one in packed], _REMNANTS)),
-        _products(packed),
-        Hours(*_table([one.hours for one in packed], _HOURS)),
-        _channels(packed),
-        _contacts(packed),
-        [one.states for one in packed],
+        *_dense(customer, decayed),
+        Orders(*_table(orders, _ORDERS)),
+        Remnants(*_table(remnants, _REMNANTS)),
+        _products(products, product_ids, product_hashes),
+        Hours(*_table(hours, _HOURS)),
+        _channels(channels, channel_names),
+        _contacts(contacts, contact_codes, contact_names),
+        list(states),
     )
 
 
@@ -174,33 +175,34 @@ def _decoded(data: bytes) -> Packed:
     raise ValueError(f"profile format: got {version}, expected {FORMAT}; profiles must be folded anew")
 
 
-def _table(pieces: Sequence[_Pieces], columns: _Columns) -> list[NDArray[Any]]:
+def _table(pieces: Sequence[_Pieces], columns: _Columns) -> Sequence[NDArray[Any]]:
     """The offsets, then each column of all customers."""
-    width = np.dtype(columns[0][1]).itemsize
-    lengths = [len(some[0]) // width for some in pieces]
-    if not any(lengths):
-        return [_offsets(tuple(lengths)), *_no_rows(columns)]
-    return [_offsets(tuple(lengths)), *(_column(pieces, at, kind, lengths) for at, (_, kind) in enumerate(columns))]
+    by_column = list(zip(*pieces, strict=True))
+    if not any(by_column[0]):
+        return _no_rows(len(pieces), columns)
+    width = columns[0][1].itemsize
+    lengths = [len(first) // width for first in by_column[0]]
+    count = sum(lengths)
+    made: list[NDArray[Any]] = [np.fromiter(accumulate(lengths, initial=0), np.int64, len(lengths) + 1)]
+    for some, (_, kind) in zip(by_column, columns, strict=True):
+        joined = bytearray().join(some)  # not bytes: what is compiled is compiled for arrays one can write to
+        if joined and len(joined) < count * kind.itemsize:
+            joined = _with_zeros(some, lengths, kind.itemsize)
+        values: NDArray[Any] = np.frombuffer(joined, kind) if joined else np.zeros(count, kind)
+        made.append(values.astype(np.int64) if kind is _SHORT else values)
+    return made
 
 
 @lru_cache
-def _no_rows(columns: _Columns) -> tuple[NDArray[Any], ...]:
-    return tuple(np.empty(0, dtype=np.int64 if kind is np.int32 else kind) for _, kind in columns)
+def _no_rows(customers: int, columns: _Columns) -> Sequence[NDArray[Any]]:
+    return [
+        np.zeros(customers + 1, np.int64),
+        *(np.empty(0, np.int64 if kind is _SHORT else kind) for _, kind in columns),
+    ]
 
 
-def _column(pieces: Sequence[_Pieces], at: int, kind: type, lengths: Sequence[int]) -> NDArray[Any]:
-    joined = bytearray().join([some[at] for some in pieces])  # what is compiled is compiled for arrays one can write to
-    width, count = np.dtype(kind).itemsize, sum(lengths)
-    if len(joined) != count * width:
-        every = [some[at] or bytes(length * width) for some, length in zip(pieces, lengths, strict=True)]
-        joined = bytearray().join(every)
-    values: NDArray[Any] = np.frombuffer(joined, dtype=kind)
-    return values.astype(np.int64) if kind is np.int32 else values
-
-
-@lru_cache(maxsize=4096)
-def _offsets(lengths: tuple[int, ...]) -> Integers:
-    return offsets_of(np.array(lengths, dtype=np.int64))
+def _with_zeros(some: Sequence[bytes], lengths: Sequence[int], width: int) -> bytearray:
+    return bytearray().join([one or bytes(length * width) for one, length in zip(some, lengths, strict=True)])
 
 
 @lru_cache(maxsize=4096)
@@ -208,44 +210,67 @@ def _all_codes(count: int) -> NDArray[np.int32]:
     return np.arange(count, dtype=np.int32)
 
 
-def _products(packed: Sequence[Packed]) -> Products:
-    offsets, last_at, amount, decayed, lines = _table([one.products for one in packed], _PRODUCTS)
-    hashes: Integers = np.frombuffer(bytearray().join([one.product_hashes for one in packed]), dtype=np.int64)
-    ids = Ids(tuple([one.product_ids for one in packed]), hashes)
+def _products(pieces: Sequence[_Pieces], packed_ids: tuple[bytes, ...], hashes: Sequence[bytes]) -> Products:
+    offsets, last_at, amount, decayed, lines = _table(pieces, _PRODUCTS)
+    ids = Ids(packed_ids, np.frombuffer(bytearray().join(hashes), np.int64))
     return Products(offsets, _all_codes(len(ids)), lines, amount, last_at, decayed, ids)
 
 
-def _channels(packed: Sequence[Packed]) -> Channels:
-    offsets, sent, responses, purchase_lines = _table([one.channels for one in packed], _CHANNELS)
-    names = list(chain.from_iterable([one.channel_names for one in packed]))
-    return Channels(offsets, _all_codes(len(names)), sent, responses, purchase_lines, names)
+def _channels(pieces: Sequence[_Pieces], names: Sequence[list[str]]) -> Channels:
+    offsets, sent, responses, purchase_lines = _table(pieces, _CHANNELS)
+    vocabulary = list(chain.from_iterable(names))
+    return Channels(offsets, _all_codes(len(vocabulary)), sent, responses, purchase_lines, vocabulary)
 
 
-def _contacts(packed: Sequence[Packed]) -> Contacts:
-    offsets, at, facet, own, count = _table([one.contacts for one in packed], _CONTACTS)
-    code, start = [], 0
-    for one in packed:
-        code.append(np.frombuffer(one.contact_codes, dtype=np.int32) + start)
-        start += len(one.contact_names)
-    names = list(chain.from_iterable([one.contact_names for one in packed]))
-    return Contacts(offsets, np.concatenate(code), facet, at, own, count, names)
-
-
-def _dense(data: Sequence[bytes], absent: NDArray[Any]) -> NDArray[Any]:
-    dense = np.empty((len(data), absent.size), dtype=absent.dtype)
-    width = (absent.size + 7) // 8
-    for row, one in enumerate(data):
-        mask = np.frombuffer(one, dtype=np.uint8, count=width)
-        _spread(mask, np.frombuffer(one, dtype=absent.dtype, offset=width), absent, dense[row])
-    return dense
+def _contacts(pieces: Sequence[_Pieces], codes: Sequence[bytes], names: Sequence[list[str]]) -> Contacts:
+    offsets, at, facet, own, count = _table(pieces, _CONTACTS)
+    code: NDArray[np.int32] = np.frombuffer(bytearray().join(codes), np.int32)
+    _shift(code, offsets, np.array([len(some) for some in names], np.int64))
+    return Contacts(offsets, code, facet, at, own, count, list(chain.from_iterable(names)))
 
 
 @compiled
-def _spread(mask: NDArray[np.uint8], values: NDArray[Any], absent: NDArray[Any], into: NDArray[Any]) -> None:
-    following = 0
-    for i in range(into.size):
-        if mask[i >> 3] >> (7 - (i & 7)) & 1:
-            into[i] = values[following]
-            following += 1
-        else:
-            into[i] = absent[i]
+def _shift(code: NDArray[np.int32], offsets: Integers, names: Integers) -> None:
+    """Make codes into each customer's own names codes into the names of all, one customer's after the other's."""
+    start = 0
+    for row in range(names.size):
+        for at in range(offsets[row], offsets[row + 1]):
+            code[at] += start
+        start += names[row]
+
+
+def _dense(customer: tuple[bytes, ...], decayed: tuple[bytes, ...]) -> tuple[Integers, NDArray[np.float64]]:
+    of_customer = np.empty((len(customer), _IDENTITIES.size), np.int64)
+    of_decayed = np.empty((len(decayed), _IDENTITIES_DECAYED.size), np.float64)
+    sparse = np.frombuffer(b"".join(customer + decayed), np.uint8)
+    _spread_both(sparse, _IDENTITIES, of_customer, _IDENTITIES_DECAYED, of_decayed)
+    return of_customer, of_decayed
+
+
+@compiled
+def _spread(sparse: NDArray[np.uint8], at: int, absent: NDArray[Any], into: NDArray[Any]) -> int:
+    """From a position on, for one customer after the other, a mask and its values; gives the position after them."""
+    into_bytes = into.view(np.uint8)  # values lie at any position, which numbers may not
+    for row in range(len(into)):
+        mask = sparse[at : at + (absent.size + 7) // 8]
+        at += mask.size
+        for i in range(absent.size):
+            if mask[i >> 3] >> (7 - (i & 7)) & 1:
+                for byte in range(8):
+                    into_bytes[row, i * 8 + byte] = sparse[at + byte]
+                at += 8
+            else:
+                into[row, i] = absent[i]
+    return at
+
+
+@compiled
+def _spread_both(
+    sparse: NDArray[np.uint8],
+    identities: Integers,
+    of_customer: Integers,
+    identities_decayed: NDArray[np.float64],
+    of_decayed: NDArray[np.float64],
+) -> None:
+    at = _spread(sparse, 0, identities, of_customer)
+    _spread(sparse, at, identities_decayed, of_decayed)
