@@ -1,5 +1,7 @@
 """What the service counts, added to BentoML's own on ``/metrics``; no customer is ever a label."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +9,11 @@ LATENCY_BUCKETS_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0
 
 
 class Metrics:
-    """Counters that the workers share, through the files of BentoML's multi-process folder."""
+    """Counters that the workers share, through the files of BentoML's multi-process folder.
+
+    To be called in an event loop. What is counted in one turn of it is added together after that turn: of requests
+    that are answered together most are counted alike, and each addition is a lock and a write into a file.
+    """
 
     def __init__(self) -> None:
         # Not sooner: BentoML names the folder that its workers share before it makes the service.
@@ -25,19 +31,32 @@ class Metrics:
         self._refusals = Counter("lagniappe_refusals", "Offers refused, by reason.", ["reason"], registry=None)
         self._fallbacks = Counter("lagniappe_fallbacks", "Decisions made without something.", ["reason"], registry=None)
         self._children: dict[tuple[Any, ...], Any] = {}
+        self._counted: defaultdict[tuple[Any, ...], int] = defaultdict(int)
+        """By metric and labels, in this turn of the loop."""
 
     def request(self, path: str, status: int, seconds: float) -> None:
-        self._child(self._requests, path, str(status)).inc()
+        self._add_up_soon()
+        self._counted[self._requests, path, status] += 1
         self._child(self._seconds, path).observe(seconds)
 
     def decision(self, no_offer_reason: str | None, excluded: Mapping[str, int], fallback: str | None) -> None:
-        self._child(self._decisions, no_offer_reason or "offer").inc()
+        self._add_up_soon()
+        self._counted[self._decisions, no_offer_reason or "offer"] += 1
         for reason, count in excluded.items():
-            self._child(self._refusals, reason).inc(count)
+            self._counted[self._refusals, reason] += count
         for reason in fallback.split("; ") if fallback else ():
-            self._child(self._fallbacks, reason).inc()
+            self._counted[self._fallbacks, reason] += 1
 
-    def _child(self, metric: Any, *labels: str) -> Any:
+    def _add_up_soon(self) -> None:
+        if not self._counted:
+            asyncio.get_running_loop().call_soon(self._add_up)
+
+    def _add_up(self) -> None:
+        for (metric, *labels), count in self._counted.items():
+            self._child(metric, *labels).inc(count)
+        self._counted.clear()
+
+    def _child(self, metric: Any, *labels: object) -> Any:
         """``metric.labels(...)``, remembered: the lookup there takes a lock."""
         key = (metric, *labels)
         child = self._children.get(key)
