@@ -130,8 +130,7 @@ def naming_what_is_missing() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if not is_of_store(error):
             raise
-        told = f"bulk history has to be read, which needs {error.name}: install lagniappe[train]"
-        raise UnavailableError(told) from error
+        raise _told(error) from error
 
 
 def _append(connection: Connection, batches: Sequence[EventBatch], *, lake: Path) -> list[AppendResult]:
@@ -145,12 +144,18 @@ def handlers_of(application: Application, calls: dict[str, Call]) -> dict[str, H
 
 async def _answer(application: Application, call: Call, body: bytes) -> bytes:
     try:
-        with naming_what_is_missing():
-            return await call(application, body)
+        return await call(application, body)
     except ServiceError:
         raise
     except Exception as error:
         if not is_of_store(error):
             raise
-        log.error("the store cannot be read: %s", type(error).__name__)
-        raise UnavailableError("the store cannot be read") from error
+        raise _told(error) from error
+
+
+def _told(error: Exception) -> UnavailableError:
+    """What the caller is told of a failure of the store."""
+    if isinstance(error, ModuleNotFoundError):
+        return UnavailableError(f"bulk history has to be read, which needs {error.name}: install lagniappe[train]")
+    log.error("the store cannot be read: %s", type(error).__name__)
+    return UnavailableError("the store cannot be read")

@@ -7,7 +7,6 @@ It must not know what any call means.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from contextlib import suppress
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any, Protocol
@@ -24,6 +23,7 @@ Handler = Callable[[bytes], Awaitable[bytes]]
 
 LARGEST_BODY_BYTES = 8 * 1024 * 1024
 UNEXPECTED = "an unexpected failure, see the service's log"
+OK = int(HTTPStatus.OK)
 JSON_HEADER = (b"content-type", b"application/json")
 
 log = logging.getLogger(__name__)
@@ -54,8 +54,10 @@ class Front:
             return await self.behind(scope, receive, ErrorsRewritten(send, scope["method"]))
         began = perf_counter()
         status, headers, body = await self._answer(handler, scope, receive)
-        with suppress(OSError):  # the client has gone
+        try:
             await send_whole(send, status, headers, body)
+        except OSError:
+            log.debug("the client of %s has gone", scope["path"])
         return calls.observe(scope["path"], status, perf_counter() - began)
 
     def _noticing_start(self, send: Send) -> Send:
@@ -72,7 +74,7 @@ class Front:
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowedError(f"{scope['method']} is not allowed here, expected POST")
-            return HTTPStatus.OK, [], await handler(await read_body(scope, receive))
+            return OK, [], await handler(await read_body(scope, receive))
         except ServiceError as error:
             return error.status, error.headers(), error.body()
         except Exception:
@@ -105,7 +107,7 @@ async def _read_rest(body: bytearray, receive: Receive, largest: int) -> bytes:
 
 
 async def send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    length = (b"content-length", str(len(body)).encode())
+    length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": int(status), "headers": [JSON_HEADER, length, *headers]})
     await send({"type": "http.response.body", "body": body})
 
