@@ -54,7 +54,8 @@ class Gathering(Generic[Item, Result]):
             self._since = perf_counter()
         self._waiting.append((item, future))
         self._about = max(self._about, len(self._waiting) + self._under_way)
-        self._look_soon()
+        if not self._under_way or len(self._waiting) >= self._most:
+            self._look_soon()
         return future
 
     def _look_soon(self) -> None:
@@ -76,19 +77,23 @@ class Gathering(Generic[Item, Result]):
         some, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
         self._under_way += len(some)
         self._expected, self._about = self._about, self._under_way + len(self._waiting)
-        for _, future in some:
-            future.add_done_callback(self._done)
         try:
             self._act(some)
         except Exception as error:  # each asker is told, and the loop goes on
             for _, future in some:
                 if not future.done():
                     future.set_exception(error)
+        self._see_off(some)
         if self._waiting:
             self._look_soon()
 
-    def _done(self, _: "asyncio.Future[Result]") -> None:
-        self._under_way -= 1
+    def _see_off(self, some: Sequence[Waiting[Item, Result]]) -> None:
+        """Notice when all are answered. Most are answered at once, so that one callback in all does, not one each."""
+        for _, future in reversed(some):
+            if not future.done():
+                future.add_done_callback(lambda _: self._see_off(some))
+                return
+        self._under_way -= len(some)
         if self._under_way == 0 and self._waiting:
             self._since = perf_counter()
             self._look_soon()

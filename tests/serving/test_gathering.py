@@ -138,3 +138,16 @@ def test_too_many_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
             gathered.submit("c")
 
     run(scene)
+
+
+def test_who_waits_is_handled_only_when_all_under_way_are_answered() -> None:
+    async def scene(acting: Acting, gathered: Gathering[str, str]) -> None:
+        answers = [gathered.submit(name) for name in "ab"]
+        await turns()
+        gathered.submit("c")
+        for answer in reversed(answers):
+            assert len(acting.acts) == 1
+            answer.set_result("early")
+            await turns()
+
+    assert run(scene, patience_seconds=0.0) == [["a", "b"], ["c"]]
