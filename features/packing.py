@@ -243,7 +243,8 @@ def _dense(customer: tuple[bytes, ...], decayed: tuple[bytes, ...]) -> tuple[Int
     of_customer = np.empty((len(customer), _IDENTITIES.size), np.int64)
     of_decayed = np.empty((len(decayed), _IDENTITIES_DECAYED.size), np.float64)
     sparse = np.frombuffer(b"".join(customer + decayed), np.uint8)
-    _spread_both(sparse, _IDENTITIES, of_customer, _IDENTITIES_DECAYED, of_decayed)
+    if _spread_both(sparse, _IDENTITIES, of_customer, _IDENTITIES_DECAYED, of_decayed) != sparse.size:
+        raise ValueError("a profile's fixed part is not as long as its mask says; profiles must be folded anew")
     return of_customer, of_decayed
 
 
@@ -271,6 +272,6 @@ def _spread_both(
     of_customer: Integers,
     identities_decayed: NDArray[np.float64],
     of_decayed: NDArray[np.float64],
-) -> None:
+) -> int:
     at = _spread(sparse, 0, identities, of_customer)
-    _spread(sparse, at, identities_decayed, of_decayed)
+    return _spread(sparse, at, identities_decayed, of_decayed)

@@ -1,12 +1,14 @@
 """Of profiles that lie packed in the store, any may be asked for together."""
 
+import msgspec
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
 from features.events import Event, EventType
-from features.packing import pack, pack_row, unpack, unpack_all
+from features.packing import Packed, pack, pack_row, unpack, unpack_all
 from features.profile import fold
 from features.profiles import Profiles, empty
 
@@ -49,3 +51,11 @@ def test_arrays_are_of_one_kind_whatever_the_customers_have(data: list[bytes]) -
 
     assert [array.dtype for array in arrays] == [array.dtype for array in arrays_of(unpack("", PACKED[1]))]
     assert all(array.flags.carray for array in arrays), "else what is compiled is compiled once more, in a request"
+
+
+def test_a_fixed_part_that_was_cut_short_is_an_error() -> None:
+    cut = msgspec.msgpack.Decoder(Packed).decode(PACKED[1])
+    cut.customer = cut.customer[:-8]
+
+    with pytest.raises(ValueError, match="not as long as its mask says"):
+        unpack_all(["a", "b"], [msgspec.msgpack.encode(cut), PACKED[2]])
