@@ -1,6 +1,7 @@
 """The answer that a decision becomes, and the decision that is left when some of its offers cannot be had."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 from msgspec.structs import replace
@@ -26,9 +27,11 @@ def shown_targets(offers: Sequence[Offer]) -> Targets:
 
 def with_targets(answer: bytes, offer_ids: Iterable[str], targets: Targets) -> bytes:
     """The encoded answer with the targets of its offers in their places."""
-    pieces = answer.split(_NO_TARGET)
-    shown = [targets.get(offer_id, _NO_TARGET) for offer_id in offer_ids]
-    return b"".join([piece for pair in zip(pieces, [*shown, b""], strict=True) for piece in pair])
+    before, *others = answer.split(_NO_TARGET)
+    pieces = [before]
+    for offer_id, after in zip(offer_ids, others, strict=True):
+        pieces += (targets.get(offer_id, _NO_TARGET), after)
+    return b"".join(pieces)
 
 
 def answer_of(
@@ -45,8 +48,8 @@ def answer_of(
         offers=[_offer(chosen, currency) for chosen in decision.offers],
         no_offer_reason=decision.no_offer_reason,
         channel=decision.channel,
-        send_at=shown_instant(decision.send_at),
-        expires_at=shown_instant(decision.expires_at),
+        send_at=_shown(decision.send_at),
+        expires_at=_shown(decision.expires_at),
         experiments=[ExperimentAnswer(experiment.name, variant.name) for experiment, variant in assigned],
         model_versions=dict(model_versions),
         fallback=decision.fallback,
@@ -67,10 +70,14 @@ def _offer(chosen: ChosenOffer, currency: str | None) -> OfferAnswer:
         propensity=chosen.propensity,
         expected_value=chosen.expected_value,
         accept_probability=chosen.accept_probability,
-        valid_until=shown_instant(chosen.valid_until),
+        valid_until=_shown(chosen.valid_until),
         reasons=chosen.reasons,
         words=dict(chosen.words),
     )
+
+
+_shown = lru_cache(maxsize=1024)(shown_instant)
+"""What is decided together expires together, and an offer ends when it ended for the last customer."""
 
 
 def _target(target: Target) -> TargetAnswer:

@@ -4,10 +4,10 @@ Written in the transaction that makes the reservations, so an answer that was gi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 from sqlalchemy import Connection, insert, select, update
 
 from experiments import experiment_store
@@ -20,7 +20,7 @@ from features.schema import decisions
 from serving.answer import Assigned, Targets, answer_of, with_targets, without_refused
 from serving.decision import Candidate, Decision, DecisionRequest, Predictions
 from serving.errors import ConflictError
-from serving.prepared import Prepared
+from serving.prepared import Prepared, Row
 from serving.refusal import Refusal
 from serving.reservations import Reservation, reserve
 
@@ -29,8 +29,7 @@ NOT_SENT = msgspec.Raw()
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """A decision to be kept, with all that led to it."""
 
     request: DecisionRequest
@@ -38,7 +37,7 @@ class Entry:
     predictions: Predictions
     policy_version: str
     currency: str | None = None
-    targets: Targets = field(default_factory=dict)
+    targets: Targets = {}
     assigned: Assigned = ()
     exposures: Sequence[Exposure] = ()
     idempotency_key: str | None = None
@@ -54,8 +53,7 @@ class Entry:
         return with_targets(answer, [chosen.offer_id for chosen in decision.offers], self.targets)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What stands in the log: ``decision`` is ``None`` when an earlier one under the same key is answered again.
 
     ``conflict`` is told instead of the answer, of a key that was used for another customer.
@@ -71,7 +69,7 @@ class Kept:
     conflict: ConflictError | None = None
 
 
-class LoggedDecision(msgspec.Struct, kw_only=True, omit_defaults=True):
+class LoggedDecision(Struct, kw_only=True, omit_defaults=True):
     """The body of a row. ``answer`` is what was answered, without the targets, which the catalogue has.
 
     ``sent`` is what was sent, to the byte, where an idempotency key may call for it again. ``candidates`` and
@@ -94,8 +92,7 @@ class LoggedDecision(msgspec.Struct, kw_only=True, omit_defaults=True):
     fallbacks: dict[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class FoundDecision:
+class FoundDecision(Struct, frozen=True):
     brand: str
     customer_id: str
     decided_at: Instant
@@ -237,19 +234,20 @@ def _kept(entry: Entry, refused: Mapping[str, Refusal] | None) -> Kept:
     return Kept(entry.with_targets(decision, answer), decision, answer, bool(refused), entry.exposures)
 
 
-def _row(entry: Entry, kept: Kept) -> dict[str, object]:
-    decision = kept.decision or entry.decision
-    return {
-        "decision_id": decision.decision_id,
-        "brand": entry.request.brand,
-        "customer_id": entry.request.customer_id,
-        "decided_at": decision.decided_at,
-        "expires_at": decision.expires_at,
-        "offer_id": decision.offers[0].offer_id if decision.offers else NO_OFFER,
-        "channel": decision.channel,
-        "idempotency_key": entry.idempotency_key,
-        "body": _encode(_logged(entry, decision, kept)).decode(),
-    }
+def _row(entry: Entry, kept: Kept) -> Row:
+    """In the order of the table's columns."""
+    request, decision = entry.request, kept.decision or entry.decision
+    return (
+        decision.decision_id,
+        request.brand,
+        request.customer_id,
+        decision.decided_at,
+        decision.expires_at,
+        decision.offers[0].offer_id if decision.offers else NO_OFFER,
+        decision.channel,
+        entry.idempotency_key,
+        _encode(_logged(entry, decision, kept)).decode(),
+    )
 
 
 def _logged(entry: Entry, decision: Decision, kept: Kept) -> LoggedDecision:

@@ -145,7 +145,7 @@ def _within(entries: Sequence[Entry], budget: Money | None, spent: Money) -> lis
         cost = sum(one.reserved_cost for one in entry.decision.offers)
         is_too_dear = cost > 0 and spent + cost > budget
         spent += 0 if is_too_dear else cost
-        kept.append(replace(entry, decision=_without_offers(entry.decision)) if is_too_dear else entry)
+        kept.append(structs.replace(entry, decision=_without_offers(entry.decision)) if is_too_dear else entry)
     return kept
 
 

@@ -4,11 +4,10 @@ Every function works in its caller's transaction, and the store lets one writer 
 what is there, so no cap and no budget can be passed by two workers at once.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Connection, Table, and_, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -19,15 +18,16 @@ from features.schema import offer_usage, reservations
 from features.store import Store
 from serving.decision import HOLDING, RELEASED, RESERVED
 from serving.offer_table import OfferUsage
-from serving.prepared import Prepared
+from serving.prepared import Prepared, Row
 from serving.refusal import Refusal
 
 OfferKey = tuple[str, str]
 """Brand and offer."""
+CustomerKey = tuple[str, str, str]
+"""Brand, offer and customer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(Struct, frozen=True):
     """``cost`` is the most that the offer may cost."""
 
     decision_id: str
@@ -42,16 +42,19 @@ class Reservation:
     def key(self) -> OfferKey:
         return self.brand, self.offer.offer_id
 
+    @property
+    def key_of_customer(self) -> CustomerKey:
+        return self.brand, self.offer.offer_id, self.customer_id
+
 
 def reserve(connection: Connection, wanted: Sequence[Reservation], now: Instant) -> list[Refusal | None]:
     """Write what can be had, in order; for each that cannot, why not.
 
     What has expired gives way, but nothing that is still held at ``now``, though it be decided for a later time.
     """
-    limited = sorted({one.key for one in wanted if _is_limited(one.offer)})
-    usage = read_usage(connection, limited)
+    usage = _usage_of_limited(connection, wanted)
     if any(_refusal(one, usage) for one in wanted) and release_expired(connection, min(now, wanted[0].decided_at)):
-        usage = read_usage(connection, limited)
+        usage = _usage_of_limited(connection, wanted)
     held = _held_by_customers(connection, wanted)
     refusals = [_take(one, usage, held) for one in wanted]
     _write(connection, [one for one, refused in zip(wanted, refusals, strict=True) if refused is None])
@@ -76,9 +79,8 @@ def release_expired(connection: Connection, now: Instant) -> int:
     expired = and_(reservations.c.state == RESERVED, reservations.c.expires_at <= now)
     columns = (reservations.c.brand, reservations.c.offer_id, reservations.c.cost)
     rows = connection.execute(update(reservations).where(expired).values(state=RELEASED).returning(*columns)).all()
-    counts = Counter((row.brand, row.offer_id) for row in rows)
-    costs = _sums(((row.brand, row.offer_id), row.cost) for row in rows)
-    _add_usage(connection, {key: (-count, -costs[key]) for key, count in counts.items()})
+    given_back = _totals(((row.brand, row.offer_id), row.cost) for row in rows)
+    _add_usage(connection, {key: (-count, -cost) for key, (count, cost) in given_back.items()})
     return len(rows)
 
 
@@ -92,12 +94,20 @@ def sweep(store: Store, now: Instant) -> int:
         return release_expired(connection, now)
 
 
+def _usage_of_limited(connection: Connection, wanted: Sequence[Reservation]) -> dict[OfferKey, OfferUsage]:
+    limited = sorted({one.key for one in wanted if _is_limited(one.offer)})
+    return {key: OfferUsage() for key in limited} | read_usage(connection, limited)
+
+
 def _is_limited(offer: Offer) -> bool:
     return not (offer.cap_total is None and offer.stock is None and offer.budget is None)
 
 
 def _refusal(one: Reservation, usage: Mapping[OfferKey, OfferUsage]) -> Refusal | None:
-    offer, used = one.offer, usage.get(one.key, OfferUsage())
+    offer = one.offer
+    if not _is_limited(offer):
+        return None
+    used = usage[one.key]
     if offer.cap_total is not None and used.issued >= offer.cap_total:
         return Refusal.CAP_TOTAL
     if offer.stock is not None and used.issued >= offer.stock:
@@ -107,26 +117,32 @@ def _refusal(one: Reservation, usage: Mapping[OfferKey, OfferUsage]) -> Refusal 
     return None
 
 
-def _take(one: Reservation, usage: dict[OfferKey, OfferUsage], held: Counter[tuple[str, str, str]]) -> Refusal | None:
+def _take(one: Reservation, usage: dict[OfferKey, OfferUsage], held: dict[CustomerKey, int]) -> Refusal | None:
     """The refusal, or nothing and the counts moved for those that come after."""
     cap = one.offer.cap_per_customer
-    of_customer = (*one.key, one.customer_id)
-    if cap is not None and held[of_customer] >= cap.count:
+    if cap is not None and held[one.key_of_customer] >= cap.count:
         return Refusal.CAP_PER_CUSTOMER
     refused = _refusal(one, usage)
     if refused is None:
-        used = usage.get(one.key, OfferUsage())
-        usage[one.key] = OfferUsage(used.issued + 1, used.committed + one.cost)
-        held[of_customer] += 1
+        _count(one, usage, held)
     return refused
 
 
-def _held_by_customers(connection: Connection, wanted: Sequence[Reservation]) -> Counter[tuple[str, str, str]]:
-    held: Counter[tuple[str, str, str]] = Counter()
-    for one in wanted:
-        if one.offer.cap_per_customer is not None:
-            held[(*one.key, one.customer_id)] = _count_held(connection, one, one.offer.cap_per_customer)
-    return held
+def _count(one: Reservation, usage: dict[OfferKey, OfferUsage], held: dict[CustomerKey, int]) -> None:
+    """Also where this one knows of no limit: an offer may have got one since, that others of the same time know of."""
+    if one.key in usage:
+        used = usage[one.key]
+        usage[one.key] = OfferUsage(used.issued + 1, used.committed + one.cost)
+    if one.key_of_customer in held:
+        held[one.key_of_customer] += 1
+
+
+def _held_by_customers(connection: Connection, wanted: Sequence[Reservation]) -> dict[CustomerKey, int]:
+    return {
+        one.key_of_customer: _count_held(connection, one, one.offer.cap_per_customer)
+        for one in wanted
+        if one.offer.cap_per_customer is not None
+    }
 
 
 def _count_held(connection: Connection, one: Reservation, cap: CapPerCustomer) -> int:
@@ -145,38 +161,38 @@ def _write(connection: Connection, granted: Sequence[Reservation]) -> None:
     if not granted:
         return
     _INSERT.execute(connection, [_row(one) for one in granted])
-    counts = Counter(one.key for one in granted)
-    costs = _sums((one.key, one.cost) for one in granted)
-    _add_usage(connection, {key: (count, costs[key]) for key, count in counts.items()})
+    _add_usage(connection, _totals((one.key, one.cost) for one in granted))
 
 
-def _row(one: Reservation) -> dict[str, object]:
-    return {
-        "decision_id": one.decision_id,
-        "offer_id": one.offer.offer_id,
-        "brand": one.brand,
-        "customer_id": one.customer_id,
-        "state": RESERVED,
-        "decided_at": one.decided_at,
-        "expires_at": one.expires_at,
-        "cost": one.cost,
-        "charged": 0,
-    }
+def _row(one: Reservation) -> Row:
+    """In the order of the table's columns."""
+    nothing_charged = 0
+    return (
+        one.decision_id,
+        one.offer.offer_id,
+        one.brand,
+        one.customer_id,
+        RESERVED,
+        one.decided_at,
+        one.expires_at,
+        one.cost,
+        nothing_charged,
+    )
 
 
-def _sums(parts: Iterable[tuple[OfferKey, Money]]) -> Counter[OfferKey]:
-    sums: Counter[OfferKey] = Counter()
-    for key, amount in parts:
-        sums[key] += amount
-    return sums
+def _totals(costs: Iterable[tuple[OfferKey, Money]]) -> dict[OfferKey, tuple[int, Money]]:
+    """How many reservations of each offer these are, and what they cost together."""
+    totals: dict[OfferKey, tuple[int, Money]] = {}
+    for key, cost in costs:
+        count, total = totals.get(key, (0, 0))
+        totals[key] = (count + 1, total + cost)
+    return totals
 
 
 def _add_usage(connection: Connection, changes: Mapping[OfferKey, tuple[int, Money]]) -> None:
     """Move the counters by (issued, reserved cost)."""
-    rows = [
-        {"brand": brand, "offer_id": offer_id, "issued": issued, "cost_reserved": cost, "cost_charged": 0}
-        for (brand, offer_id), (issued, cost) in sorted(changes.items())
-    ]
+    nothing_charged = 0
+    rows = [(*key, *moved_by, nothing_charged) for key, moved_by in sorted(changes.items())]
     if rows:
         _ADD[connection.dialect.name].execute(connection, rows)
 

@@ -9,11 +9,12 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, cast
 
+from msgspec import Struct
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -34,8 +35,7 @@ _OF_BULK_HISTORY = ("duckdb", "ibis", "pyarrow")
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Submitted:
+class _Submitted(Struct, frozen=True, eq=False):
     write: Write[Any, Any]
     item: Any
     future: asyncio.Future[Any]
@@ -162,7 +162,7 @@ class Writer:
 
 def _by_write(batch: Sequence[_Submitted]) -> Iterator[list[_Submitted]]:
     """Neighbours of the same kind together: the order of what was submitted is kept."""
-    for _, group in groupby(batch, key=lambda waiting: waiting.write):
+    for _, group in groupby(batch, key=attrgetter("write")):
         yield list(group)
 
 

@@ -95,6 +95,16 @@ def test_no_limit_is_passed_within_or_across_transactions(store: Store, limit: d
     assert usage(store, "scarce") == (2, 40_000)
 
 
+def test_limits_count_what_was_decided_before_they_were_known_of(store: Store) -> None:
+    before = Offer(offer_id="a")
+    capped = Offer(offer_id="a", cap_total=1)
+    once = Offer(offer_id="a", cap_per_customer=CapPerCustomer(count=1, days=7))
+
+    (_, *later) = kept(store, entry("d1", before), entry("d2", capped, customer_id="other"), entry("d3", once))
+
+    assert [offered(one) for one in later] == [[], []]
+
+
 def test_a_customer_never_gets_more_than_the_cap(store: Store) -> None:
     once = Offer(offer_id="once", cap_per_customer=CapPerCustomer(count=1, days=7))
     week = 7 * MICROSECONDS_PER_DAY
