@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from serving.errors import BadRequestError, MethodNotAllowedError, ServiceError, TooLargeError, UnavailableError
+from serving.http_server import OneWrite
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -107,6 +108,20 @@ async def _read_rest(body: bytearray, receive: Receive, largest: int) -> bytes:
 
 
 async def send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """In one write, where ``send`` is uvicorn's own."""
+    connection = getattr(send, "__self__", None)
+    transport = getattr(connection, "transport", None)
+    if connection is None or transport is None:
+        return await _send_apart(send, status, headers, body)
+    connection.transport = together = OneWrite(transport)
+    try:
+        await _send_apart(send, status, headers, body)
+    finally:
+        connection.transport = transport
+        together.flush()
+
+
+async def _send_apart(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": int(status), "headers": [JSON_HEADER, length, *headers]})
     await send({"type": "http.response.body", "body": body})
