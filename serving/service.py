@@ -25,6 +25,7 @@ from serving.handlers.events import events
 from serving.handlers.next_best_offer import next_best_offer
 from serving.handlers.score import score
 from serving.hook import FrontedService
+from serving.http_server import leave_out_access_log
 from serving.schemas import (
     AssignAnswer,
     AssignRequest,
@@ -57,6 +58,7 @@ class Lagniappe:
     def __init__(self) -> None:
         if bentoml.server_context.worker_index is not None:
             end_with_parent()
+        leave_out_access_log()
         clock = clock_at(os.environ.get(CLOCK_VARIABLE))
         self._application = open_application(read_settings(), clock, os.environ.get(BRAND_VARIABLE) or DEFAULT_BRAND)
         self.handlers = handlers_of(self._application, CALLS)
