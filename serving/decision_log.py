@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, LargeBinary, Text, bindparam, cast, func, insert, literal_column, select, update
 
 from experiments import experiment_store
 from experiments.exposure import Exposure
@@ -137,7 +137,12 @@ def find(connection: Connection, decision_id: str) -> FoundDecision | None:
 
 
 _DECODER = msgspec.json.Decoder(LoggedDecision)
-_INSERT = Prepared(insert(decisions), decisions.c.keys())
+_BODY = bindparam("body", type_=LargeBinary)
+"""As it was encoded: a string would be decoded here, and encoded again by the driver."""
+_AS_TEXT = {"sqlite": cast(_BODY, Text), "postgresql": func.convert_from(_BODY, literal_column("'UTF8'"))}
+_INSERT = {
+    dialect: Prepared(insert(decisions).values(body=text), decisions.c.keys()) for dialect, text in _AS_TEXT.items()
+}
 _Answered = dict[tuple[str, str], tuple[str, bytes]]
 """Customer and answer by brand and idempotency key."""
 
@@ -200,7 +205,8 @@ def _record_fresh(connection: Connection, entries: Sequence[Entry], now: Instant
         if refusal is not None:
             refused.setdefault(one.decision_id, {})[one.offer.offer_id] = refusal
     kept = [_kept(entry, refused.get(entry.decision.decision_id)) for entry in entries]
-    _INSERT.execute(connection, [_row(entry, one) for entry, one in zip(entries, kept, strict=True)])
+    rows = [_row(entry, one) for entry, one in zip(entries, kept, strict=True)]
+    _INSERT[connection.dialect.name].execute(connection, rows)
     return kept
 
 
@@ -246,7 +252,7 @@ def _row(entry: Entry, kept: Kept) -> Row:
         decision.offers[0].offer_id if decision.offers else NO_OFFER,
         decision.channel,
         entry.idempotency_key,
-        _encode(_logged(entry, decision, kept)).decode(),
+        _encode(_logged(entry, decision, kept)),
     )
 
 

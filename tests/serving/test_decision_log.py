@@ -73,6 +73,16 @@ def test_a_decision_is_found_as_it_was_answered(store: Store) -> None:
     assert found.customer_id == "c"
 
 
+def test_the_row_of_a_decision_is_text_in_every_language(store: Store) -> None:
+    kept(store, entry("d1", Offer(offer_id="a")))
+
+    with store.reading() as connection:
+        body = connection.execute(select(decisions.c.body)).scalar_one()
+
+    assert isinstance(body, str)
+    assert "Берите" in body
+
+
 def test_nothing_offered_is_logged_as_none_with_its_probability(store: Store) -> None:
     kept(store, entry("d1"))
 
