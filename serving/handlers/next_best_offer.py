@@ -64,4 +64,5 @@ def _follow_up(application: Application, kept: Kept) -> None:
         application.loader.look_now()  # an offer has run out: those who ask next should be told of another
     if len(application.exposed) > MOST_EXPOSURES_KNOWN:
         application.exposed.clear()
-    application.exposed.update((one.brand, one.event_id) for one in kept.exposures)
+    for one in kept.exposures:
+        application.exposed.add((one.brand, one.event_id))

@@ -14,8 +14,10 @@ def named(brand: str, customer_id: str | None, identifiers: dict[str, str] | Non
     """
     if customer_id is None and not identifiers:
         raise BadRequestError("got neither customer_id nor identifiers, expected one of them", field="customer_id")
-    unknown = set(identifiers or ()) - set(IDENTIFIER_KINDS)
+    if not identifiers:
+        return Named(brand, customer_id, {})
+    unknown = set(identifiers) - set(IDENTIFIER_KINDS)
     if unknown:
         expected = f"one of {', '.join(IDENTIFIER_KINDS)}"
         raise BadRequestError(f"identifiers: got kind {min(unknown)!r}, expected {expected}", field="identifiers")
-    return Named(brand, customer_id, identifiers or {})
+    return Named(brand, customer_id, identifiers)
