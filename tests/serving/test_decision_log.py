@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from features.entities import CapPerCustomer, Offer
 from features.instant import MICROSECONDS_PER_DAY, Instant
@@ -81,6 +81,20 @@ def test_the_row_of_a_decision_is_text_in_every_language(store: Store) -> None:
 
     assert isinstance(body, str)
     assert "Берите" in body
+
+
+def test_a_request_whose_defaults_are_spelt_out_reads_the_same(store: Store) -> None:
+    kept(store, entry("d1"))
+    defaults = {"brand": "default", "channels": [], "placement": None, "limit": 1, "basket": None, "context": {}}
+
+    with store.writing() as connection:
+        before = find(connection, "d1")
+        body = msgspec.json.decode(connection.execute(select(decisions.c.body)).scalar_one())
+        body["request"] = defaults | body["request"]
+        connection.execute(update(decisions).values(body=msgspec.json.encode(body).decode()))
+        after = find(connection, "d1")
+
+    assert after == before
 
 
 def test_nothing_offered_is_logged_as_none_with_its_probability(store: Store) -> None:
