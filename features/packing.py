@@ -195,10 +195,9 @@ def _table(pieces: Sequence[_Pieces], columns: _Columns) -> Sequence[NDArray[Any
 
 @lru_cache
 def _no_rows(customers: int, columns: _Columns) -> Sequence[NDArray[Any]]:
-    return [
-        np.zeros(customers + 1, np.int64),
-        *(np.empty(0, np.int64 if kind is _SHORT else kind) for _, kind in columns),
-    ]
+    """:func:`_table` of customers without a row; the same arrays for all who ask."""
+    none = [np.empty(0, np.int64 if kind is _SHORT else kind) for _, kind in columns]
+    return np.zeros(customers + 1, np.int64), *none
 
 
 def _with_zeros(some: Sequence[bytes], lengths: Sequence[int], width: int) -> bytearray:
@@ -231,7 +230,7 @@ def _contacts(pieces: Sequence[_Pieces], codes: Sequence[bytes], names: Sequence
 
 @compiled
 def _shift(code: NDArray[np.int32], offsets: Integers, names: Integers) -> None:
-    """Make codes into each customer's own names codes into the names of all, one customer's after the other's."""
+    """Change codes of each customer's own names to codes of the names of all, which follow one another."""
     start = 0
     for row in range(names.size):
         for at in range(offsets[row], offsets[row + 1]):
@@ -250,13 +249,21 @@ def _dense(customer: tuple[bytes, ...], decayed: tuple[bytes, ...]) -> tuple[Int
 
 @compiled
 def _spread(sparse: NDArray[np.uint8], at: int, absent: NDArray[Any], into: NDArray[Any]) -> int:
-    """From a position on, for one customer after the other, a mask and its values; gives the position after them."""
+    """From a position on, for one customer after the other, a mask and its values; gives the position after them.
+
+    Nothing is read behind the end: where the masks promise more than there is, the position is one behind it.
+    """
     into_bytes = into.view(np.uint8)  # values lie at any position, which numbers may not
+    width = (absent.size + 7) // 8
     for row in range(len(into)):
-        mask = sparse[at : at + (absent.size + 7) // 8]
-        at += mask.size
+        mask = sparse[at : at + width]
+        at += width
+        if at > sparse.size:
+            return sparse.size + 1
         for i in range(absent.size):
             if mask[i >> 3] >> (7 - (i & 7)) & 1:
+                if at + 8 > sparse.size:
+                    return sparse.size + 1
                 for byte in range(8):
                     into_bytes[row, i * 8 + byte] = sparse[at + byte]
                 at += 8

@@ -53,9 +53,13 @@ def test_arrays_are_of_one_kind_whatever_the_customers_have(data: list[bytes]) -
     assert all(array.flags.carray for array in arrays), "else what is compiled is compiled once more, in a request"
 
 
-def test_a_fixed_part_that_was_cut_short_is_an_error() -> None:
+@pytest.mark.parametrize("part", ["customer", "decayed"])
+@pytest.mark.parametrize("kept", [slice(0), slice(1), slice(-8), slice(-1)])
+def test_a_fixed_part_that_was_cut_short_is_an_error_wherever_it_lies(part: str, kept: slice) -> None:
     cut = msgspec.msgpack.Decoder(Packed).decode(PACKED[1])
-    cut.customer = cut.customer[:-8]
+    setattr(cut, part, getattr(cut, part)[kept])
+    data = [PACKED[2], msgspec.msgpack.encode(cut)]
 
-    with pytest.raises(ValueError, match="not as long as its mask says"):
-        unpack_all(["a", "b"], [msgspec.msgpack.encode(cut), PACKED[2]])
+    for several in (data, data[::-1], data[1:]):
+        with pytest.raises(ValueError, match="not as long as its mask says"):
+            unpack_all([""] * len(several), several)
