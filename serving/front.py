@@ -108,16 +108,16 @@ async def _read_rest(body: bytearray, receive: Receive, largest: int) -> bytes:
 
 
 async def send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    """In one write, where ``send`` is uvicorn's own."""
-    connection = getattr(send, "__self__", None)
-    transport = getattr(connection, "transport", None)
-    if connection is None or transport is None:
+    """In one write, where ``send`` is of uvicorn's request-response cycle, which holds the connection's transport."""
+    cycle = getattr(send, "__self__", None)
+    transport = getattr(cycle, "transport", None)
+    if cycle is None or transport is None:
         return await _send_apart(send, status, headers, body)
-    connection.transport = together = OneWrite(transport)
+    cycle.transport = together = OneWrite(transport)
     try:
         await _send_apart(send, status, headers, body)
     finally:
-        connection.transport = transport
+        cycle.transport = transport
         together.flush()
 
 

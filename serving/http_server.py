@@ -5,14 +5,17 @@ from typing import Any
 
 
 def leave_out_access_log() -> None:
-    """Have uvicorn make no line of its access log for each request where that log's level shows none."""
+    """Have uvicorn make no line of its access log for each request where that log's level shows none.
+
+    uvicorn asks only whether there is a handler, of its own or above, not at which level; it asks for each connection.
+    """
     access = logging.getLogger("uvicorn.access")
     if not access.isEnabledFor(logging.INFO):
         access.propagate = False
 
 
 class OneWrite:
-    """Stands in for a connection's transport while one answer is sent.
+    """Stands in for a connection's transport while one answer is sent: its first write waits for its second.
 
     uvicorn writes the head and the body of an answer apart, and uvloop sends each at once: two system calls and two
     packets, for which the caller is woken twice.
@@ -41,3 +44,8 @@ class OneWrite:
     def close(self) -> None:
         self.flush()
         self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever else another uvicorn may ask of a transport, nothing being held back any more."""
+        self.flush()
+        return getattr(self._transport, name)

@@ -11,7 +11,7 @@ from uvicorn.server import ServerState
 
 from serving.errors import BadRequestError
 from serving.front import Front
-from serving.http_server import leave_out_access_log
+from serving.http_server import OneWrite, leave_out_access_log
 
 REQUEST = b"POST /echo HTTP/1.1\r\nhost: us\r\ncontent-length: 2\r\n%s\r\n{}"
 
@@ -133,6 +133,16 @@ def test_a_connection_that_is_not_kept_is_closed_after_the_answer(protocol: Any)
 
 def test_nothing_is_written_to_who_has_gone(protocol: Any) -> None:
     assert asked(protocol, REQUEST % b"", gone=True).writes == []
+
+
+def test_what_is_not_known_of_here_goes_to_the_transport_after_what_was_held_back() -> None:
+    transport = Transport()
+    together = OneWrite(transport)
+
+    together.write(b"head")
+    together.writelines([b"bo", b"dy"])
+
+    assert transport.writes == [b"head", b"body"]
 
 
 @pytest.fixture
