@@ -12,7 +12,8 @@ class Metrics:
     """Counters that the workers share, through the files of BentoML's multi-process folder.
 
     To be called in an event loop. What is counted in one turn of it is added together after that turn: of requests
-    that are answered together most are counted alike, and each addition is a lock and a write into a file.
+    that are answered together most are counted alike, and each addition is a lock and a write into a file. Seconds
+    differ, and are observed at once.
     """
 
     def __init__(self) -> None:
@@ -52,9 +53,9 @@ class Metrics:
             asyncio.get_running_loop().call_soon(self._add_up)
 
     def _add_up(self) -> None:
-        for (metric, *labels), count in self._counted.items():
+        counted, self._counted = self._counted, defaultdict(int)  # first: a failure must not end all counting
+        for (metric, *labels), count in counted.items():
             self._child(metric, *labels).inc(count)
-        self._counted.clear()
 
     def _child(self, metric: Any, *labels: object) -> Any:
         """``metric.labels(...)``, remembered: the lookup there takes a lock."""

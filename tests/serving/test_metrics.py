@@ -1,6 +1,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from serving.metrics import Metrics
 
 
@@ -36,6 +38,23 @@ def test_decisions_are_counted_with_their_refusals_and_fallbacks() -> None:
     assert counted(metrics._decisions) == {("offer",): 1.0, ("no_consent",): 1.0}
     assert counted(metrics._refusals) == {("budget",): 3.0, ("tier",): 4.0}
     assert counted(metrics._fallbacks) == {("a",): 1.0, ("b",): 1.0}
+
+
+def test_what_cannot_be_counted_once_does_not_end_the_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    async def scene() -> Metrics:
+        metrics = Metrics()
+        with monkeypatch.context() as full_disk:
+            full_disk.setattr(metrics._requests, "labels", fail)
+            metrics.request("/score", 200, 0.1)
+            await asyncio.sleep(0)
+        metrics.request("/score", 200, 0.1)
+        await asyncio.sleep(0)
+        return metrics
+
+    assert counted(asyncio.run(scene())._requests) == {("/score", "200"): 1.0}
 
 
 def test_what_comes_in_later_turns_is_counted_too() -> None:
