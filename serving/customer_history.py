@@ -6,17 +6,16 @@ import numpy as np
 from msgspec import Struct
 
 from features.events import EventType
-from features.instant import Instant
 from features.money import MONEY_SCALE
 from features.profile_tables import CONTACT_FACETS, Contacts, Orders, offsets_of
 from features.profiles import Profiles, concatenate
 from serving.customer_facts import with_consent
 from serving.decision import Floats
+from serving.eligibility import Declines
 from serving.offer_table import OfferTable
 from serving.targets import bought
 
 _DECLINED = CONTACT_FACETS.index(EventType.OFFER_DECLINED)
-_Declines = Sequence[tuple[str, Instant]]
 
 
 class CustomerHistory(Struct, frozen=True):
@@ -32,8 +31,7 @@ class CustomerHistory(Struct, frozen=True):
     """Lines that were bought of the target."""
     target_spend: Floats
     """Currency units on the target in an order that holds it; NaN where there was none."""
-    declines: _Declines = ()
-    """Offers, and when."""
+    declines: Declines = ()
 
     @property
     def target_share(self) -> Floats:
@@ -72,9 +70,9 @@ def _mean_orders(orders: Orders) -> list[float | None]:
     ]
 
 
-def _declines(contacts: Contacts) -> list[_Declines]:
-    declines: list[_Declines] = [()] * (len(contacts.offsets) - 1)
-    if _DECLINED not in contacts.facet.tobytes():
+def _declines(contacts: Contacts) -> list[Declines]:
+    declines: list[Declines] = [()] * (len(contacts.offsets) - 1)
+    if _DECLINED not in contacts.facet.tobytes():  # of few bytes this is told sooner than of an array
         return declines
     for at in np.flatnonzero(contacts.facet == _DECLINED).tolist():
         row = int(np.searchsorted(contacts.offsets, at, side="right")) - 1

@@ -18,7 +18,8 @@ from serving.refusal import Codes, Refusal
 from serving.send_slots import Slots
 
 Bits = NDArray[np.int64]
-Declines = Iterable[tuple[str, Instant]]
+Declines = Sequence[tuple[str, Instant]]
+"""Offers, and when."""
 
 LONG_AGO: Instant = -(2**62)
 FAR_OFF: Instant = 2**62

@@ -11,7 +11,7 @@ from features.entities import Customer
 from features.instant import Instant
 from features.profiles import Profiles
 from features.schema import reservations
-from serving.decision import RELEASED, RESERVED, CustomerState, OfferUse
+from serving.decision import RELEASED, CustomerState, OfferUse
 
 BATCH = 2_000
 
@@ -54,6 +54,7 @@ def _uses(connection: Connection, brand: str, as_of: Instant) -> dict[str, list[
     )
     uses: dict[str, list[OfferUse]] = {}
     for row in connection.execute(query):
-        if row.state != RESERVED or row.expires_at > as_of:
-            uses.setdefault(row.customer_id, []).append(OfferUse(row.offer_id, row.decided_at, row.state))
+        use = OfferUse(row.offer_id, row.decided_at, row.state, row.expires_at)
+        if use.is_held_at(as_of):
+            uses.setdefault(row.customer_id, []).append(use)
     return uses
