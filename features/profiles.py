@@ -96,7 +96,7 @@ class Profiles:
         return [self] if len(self) == 1 else [self._view(row) for row in range(len(self))]
 
     def _view(self, row: int) -> "Profiles":
-        """Without its tables, of which a decision asks for few."""
+        """Without its tables, of which a decision asks for few; past the constructor, which asks for all."""
         one = object.__new__(Profiles)
         keep = partial(object.__setattr__, one)
         keep("customer_ids", self.customer_ids[row : row + 1])

@@ -141,7 +141,7 @@ def _draw(case: Case, evaluated: Evaluated, shortlist: list[int]) -> _Drawn:
 def _menu(case: Case, worth: list[float], chances: list[float]) -> Menu:
     limit, policy = case.request.limit, case.policy
     numbers = uniforms(policy.salt, case.request.decision_id, limit + 2)
-    if limit == 1:
+    if limit == 1:  # as draw_menu would have it, without arrays
         first = draw(chances, numbers[0])
         return Menu((first.candidate,), (first.probability,))
     return draw_menu(np.array(worth), EpsilonGreedy(policy.epsilon), _NONE, limit, numbers, chances=chances)

@@ -33,6 +33,7 @@ class Gathering(Generic[Item, Result]):
         self._patience = patience_seconds
         self._waiting: list[Waiting[Item, Result]] = []
         self._under_way = 0
+        """Of acts of which not all are answered yet."""
         self._about = 1
         """The most that were waiting or under way at once since the last act."""
         self._expected = 1
@@ -83,15 +84,18 @@ class Gathering(Generic[Item, Result]):
             for _, future in some:
                 if not future.done():
                     future.set_exception(error)
-        self._see_off(some)
+        self._end_when_answered(some)
         if self._waiting:
             self._look_soon()
 
-    def _see_off(self, some: Sequence[Waiting[Item, Result]]) -> None:
-        """Notice when all are answered. Most are answered at once, so that one callback in all does, not one each."""
+    def _end_when_answered(self, some: Sequence[Waiting[Item, Result]]) -> None:
+        """They are under way no longer once all are answered.
+
+        Most acts answer all in one turn of the loop, from first to last: then one callback in all does, not one each.
+        """
         for _, future in reversed(some):
             if not future.done():
-                future.add_done_callback(lambda _: self._see_off(some))
+                future.add_done_callback(lambda _: self._end_when_answered(some))
                 return
         self._under_way -= len(some)
         if self._under_way == 0 and self._waiting:

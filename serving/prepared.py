@@ -10,7 +10,10 @@ Row = tuple[object, ...]
 
 
 class Prepared:
-    """A statement for many rows, each with its values in the order of ``columns``."""
+    """A statement for many rows, each with its values in the order of ``columns``.
+
+    The driver gets the values as they are: what SQLAlchemy's types would make of them must be made before.
+    """
 
     def __init__(self, statement: UpdateBase, columns: Sequence[str]) -> None:
         self._statement = statement

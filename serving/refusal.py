@@ -46,5 +46,5 @@ WORDS = ("", *(refusal.word for refusal in Refusal))
 
 def count_refusals(codes: Codes) -> dict[str, int]:
     """How many offers each reason refused."""
-    listed = codes.tobytes()
+    listed = codes.tobytes()  # a byte each, sooner counted than by arrays
     return {WORDS[code]: listed.count(code) for code in sorted(set(listed)) if code}
