@@ -154,7 +154,7 @@ async def _answer(application: Application, call: Call, body: bytes) -> bytes:
 
 
 def _told(error: Exception) -> UnavailableError:
-    """What the caller is told of a failure of the store."""
+    """What the caller is told of a failure of the store; whoever runs the service finds in the log which it was."""
     if isinstance(error, ModuleNotFoundError):
         return UnavailableError(f"bulk history has to be read, which needs {error.name}: install lagniappe[train]")
     log.error("the store cannot be read: %s", type(error).__name__)

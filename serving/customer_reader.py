@@ -1,4 +1,4 @@
-"""What the store knows of one customer, read afresh for every request: what was just posted counts at once."""
+"""What the store knows of customers, read afresh for every request: what was just posted counts at once."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain

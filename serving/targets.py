@@ -1,4 +1,4 @@
-"""What offers are about, and what a customer has bought of it."""
+"""What offers are about, and what customers have bought of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -44,7 +44,7 @@ def _product_set(offer: Offer, of_category: Mapping[str, list[str]]) -> frozense
 
 
 def bought(targets: ProductTargets, products: Products, orders: Integers) -> TargetPurchases:
-    """The products of customers who have so many orders each, summed over each target."""
+    """The products of customers who have so many ``orders`` each, summed over each target."""
     shape = len(orders), len(targets)
     found = TargetPurchases(np.zeros(shape), np.zeros(shape))
     _add(
@@ -52,31 +52,32 @@ def bought(targets: ProductTargets, products: Products, orders: Integers) -> Tar
         targets.combination, targets.offsets, targets.target, targets.is_everything,
         found.lines, found.spend,
     )  # fmt: skip
-    _divide(found.lines, orders, found.spend)
+    _divide_among_orders(found.lines, orders, found.spend)
     return found
 
 
 @compiled
 def _add(
     numbers: Integers,
-    ends: Integers,
+    offsets_of_customers: Integers,
     lines: Integers,
     amount: Integers,
     combination: NDArray[np.int32],
-    offsets: Integers,
+    offsets_of_combinations: Integers,
     target: NDArray[np.int32],
     is_everything: NDArray[np.bool_],
     lines_of_target: Floats,
     amount_of_target: Floats,
 ) -> None:
-    for customer in range(len(ends) - 1):
+    for customer in range(len(offsets_of_customers) - 1):
         all_lines, all_amount = 0, 0
-        for position in range(ends[customer], ends[customer + 1]):
+        for position in range(offsets_of_customers[customer], offsets_of_customers[customer + 1]):
             number = numbers[position]
             all_lines += lines[position]
             all_amount += amount[position]
             if number >= 0:
-                for place in range(offsets[combination[number]], offsets[combination[number] + 1]):
+                of = combination[number]
+                for place in range(offsets_of_combinations[of], offsets_of_combinations[of + 1]):
                     lines_of_target[customer, target[place]] += lines[position]
                     amount_of_target[customer, target[place]] += amount[position]
         for row in range(is_everything.size):
@@ -85,8 +86,8 @@ def _add(
 
 
 @compiled
-def _divide(lines: Floats, orders: Integers, amount: Floats) -> None:
-    """Makes of the amounts those in an order, in currency units."""
+def _divide_among_orders(lines: Floats, orders: Integers, amount: Floats) -> None:
+    """In place: of what was spent on a target in all (money) that in an order which holds it (currency units)."""
     for customer in range(len(lines)):
         for row in range(lines.shape[1]):
             if lines[customer, row] > 0:
