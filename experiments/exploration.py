@@ -99,8 +99,7 @@ def epsilon_greedy(values: Sequence[float], epsilon: float) -> list[float]:
         If there is no candidate, a value is not finite, or ``epsilon`` is no part.
     """
     _require_part("epsilon", epsilon)
-    if not values or not math.isfinite(sum(values)):
-        raise ValueError(f"values: got {values}, expected at least one number, all of them finite")
+    _require_finite(values)
     chances = [epsilon / len(values)] * len(values)
     chances[values.index(max(values))] += 1.0 - epsilon
     return chances
@@ -168,7 +167,7 @@ def uniforms(salt: str, decision_id: str, count: int = 1) -> list[float]:
 
 
 def _softmax(values: Vector, temperature: float) -> Vector:
-    _require_finite(values)
+    _require_finite(values.tolist())
     weights: Vector = np.exp((values - values.max()) / temperature)
     weights /= weights.sum()
     return weights
@@ -182,7 +181,7 @@ def _mixture(draws: Vector, epsilon: float) -> Vector:
 
 
 def _posterior_draws(values: Vector, deviations: Vector | None, count: int, seed: int) -> Vector:
-    _require_finite(values)
+    _require_finite(values.tolist())
     if deviations is None:
         raise ValueError("deviations: got None, expected the posterior standard deviations, which Thompson needs")
     normals = np.random.default_rng(seed).standard_normal((count, len(values)))
@@ -196,7 +195,7 @@ def _rankings(
 ) -> NDArray[np.intp]:
     if isinstance(policy, Thompson):
         return np.argsort(-_posterior_draws(values, deviations, policy.draws, seed), axis=1, kind="stable")
-    _require_finite(values)
+    _require_finite(values.tolist())
     return np.argsort(-values, kind="stable")[np.newaxis]
 
 
@@ -231,6 +230,6 @@ def _require_part(field: str, value: float) -> None:
         raise FieldError(field, value, "a number from 0 to 1")
 
 
-def _require_finite(values: Vector) -> None:
-    if len(values) == 0 or not math.isfinite(values.sum()):
+def _require_finite(values: Sequence[float]) -> None:
+    if not values or not math.isfinite(sum(values)):
         raise ValueError(f"values: got {values}, expected at least one number, all of them finite")
