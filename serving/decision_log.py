@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, LargeBinary, Text, bindparam, cast, func, insert, literal_column, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from experiments import experiment_store
 from experiments.exposure import Exposure
@@ -137,12 +137,7 @@ def find(connection: Connection, decision_id: str) -> FoundDecision | None:
 
 
 _DECODER = msgspec.json.Decoder(LoggedDecision)
-_BODY = bindparam("body", type_=LargeBinary)
-"""As it was encoded: a string would be decoded here, and encoded again by the driver."""
-_AS_TEXT = {"sqlite": cast(_BODY, Text), "postgresql": func.convert_from(_BODY, literal_column("'UTF8'"))}
-_INSERT = {
-    dialect: Prepared(insert(decisions).values(body=text), decisions.c.keys()) for dialect, text in _AS_TEXT.items()
-}
+_INSERT = Prepared(insert(decisions), decisions.c.keys())
 _Answered = dict[tuple[str, str], tuple[str, bytes]]
 """Customer and answer by brand and idempotency key."""
 
@@ -205,8 +200,7 @@ def _record_fresh(connection: Connection, entries: Sequence[Entry], now: Instant
         if refusal is not None:
             refused.setdefault(one.decision_id, {})[one.offer.offer_id] = refusal
     kept = [_kept(entry, refused.get(entry.decision.decision_id)) for entry in entries]
-    rows = [_row(entry, one) for entry, one in zip(entries, kept, strict=True)]
-    _INSERT[connection.dialect.name].execute(connection, rows)
+    _INSERT.execute(connection, [_row(entry, one) for entry, one in zip(entries, kept, strict=True)])
     return kept
 
 
@@ -252,7 +246,7 @@ def _row(entry: Entry, kept: Kept) -> Row:
         decision.offers[0].offer_id if decision.offers else NO_OFFER,
         decision.channel,
         entry.idempotency_key,
-        _encode(_logged(entry, decision, kept)),
+        _encode(_logged(entry, decision, kept)).decode(),
     )
 
 
