@@ -197,8 +197,8 @@ def _entry(
         targets=brand.targets,
         assigned=treatment.assigned,
         exposures=_first_exposures(application, request, treatment.assigned, decision) if is_traced else (),
-        # A block goes before everything, also before the answer that the key was given earlier.
-        idempotency_key=inquiry.question.asked.idempotency_key if is_traced else None,
+        idempotency_key=None if request.is_dry_run else inquiry.question.asked.idempotency_key,
+        is_blocked=is_blocked,
     )
 
 

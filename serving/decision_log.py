@@ -5,9 +5,11 @@ Written in the transaction that makes the reservations, so an answer that was gi
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
 
 from experiments import experiment_store
@@ -41,6 +43,8 @@ class Entry(Struct, frozen=True):
     assigned: Assigned = ()
     exposures: Sequence[Exposure] = ()
     idempotency_key: str | None = None
+    is_blocked: bool = False
+    """Whether the customer must not be contacted."""
 
     def answer(self, decision: Decision, *, is_kept: bool = True) -> bytes:
         return self.with_targets(decision, self.answer_without_targets(decision, is_kept=is_kept))
@@ -121,6 +125,7 @@ def record(connection: Connection, entries: Sequence[Entry], *, lake: Path, now:
     ``now`` is the present where that is not when the decisions are made for.
     """
     answered = _answers_by_key(connection, entries)
+    entries = _blocks_first(entries, answered)
     fresh = _first_of_each_key(entries, answered)
     kept = dict(zip(fresh, _record_fresh(connection, [entries[index] for index in fresh], now), strict=True))
     _expose(connection, [entries[index] for index in fresh], lake)
@@ -138,13 +143,22 @@ def find(connection: Connection, decision_id: str) -> FoundDecision | None:
 
 _DECODER = msgspec.json.Decoder(LoggedDecision)
 _INSERT = Prepared(insert(decisions), decisions.c.keys())
-_Answered = dict[tuple[str, str], tuple[str, bytes]]
-"""Customer and answer by brand and idempotency key."""
 
 
-def _answers_by_key(connection: Connection, entries: Sequence[Entry]) -> _Answered:
+class _Answered(NamedTuple):
+    customer_id: str
+    answer: bytes
+
+
+_OF_BLOCK = b'"no_offer_reason":"%b"' % Refusal.CONTACT_BLOCKED.word.encode()
+"""As the answer to a blocked customer has it, and no text of an answer: quotes in texts are escaped."""
+_Key = tuple[str, str]
+"""Brand and idempotency key."""
+
+
+def _answers_by_key(connection: Connection, entries: Sequence[Entry]) -> dict[_Key, _Answered]:
     """The answers that the keys were given; a key whose time is over is free again."""
-    answered: _Answered = {}
+    answered: dict[_Key, _Answered] = {}
     for entry in entries:
         if entry.idempotency_key is None:
             continue
@@ -155,11 +169,25 @@ def _answers_by_key(connection: Connection, entries: Sequence[Entry]) -> _Answer
         if row.decided_at <= entry.request.decided_at - IDEMPOTENCY_WINDOW:
             connection.execute(update(decisions).where(mine).values(idempotency_key=None))
         else:
-            answered[row.brand, row.idempotency_key] = (row.customer_id, _answer_in(row.body))
+            answered[row.brand, row.idempotency_key] = _Answered(row.customer_id, _answer_in(row.body))
     return answered
 
 
-def _first_of_each_key(entries: Sequence[Entry], answered: _Answered) -> list[int]:
+def _blocks_first(entries: Sequence[Entry], answered: Mapping[_Key, _Answered]) -> Sequence[Entry]:
+    """A block goes before everything: what was answered before it is not answered again, whatever the key."""
+    if not any(entry.is_blocked for entry in entries):
+        return entries
+    before = {key for key, one in answered.items() if _OF_BLOCK not in one.answer}
+    before |= {(one.request.brand, one.idempotency_key or "") for one in entries if not one.is_blocked}
+    return [
+        replace(one, idempotency_key=None)
+        if one.is_blocked and (one.request.brand, one.idempotency_key) in before
+        else one
+        for one in entries
+    ]
+
+
+def _first_of_each_key(entries: Sequence[Entry], answered: Mapping[_Key, _Answered]) -> list[int]:
     """Positions of the entries that need a decision of their own."""
     seen = set(answered)
     fresh = []
@@ -171,12 +199,12 @@ def _first_of_each_key(entries: Sequence[Entry], answered: _Answered) -> list[in
     return fresh
 
 
-def _note(answered: _Answered, entry: Entry, answer: bytes) -> None:
+def _note(answered: dict[_Key, _Answered], entry: Entry, answer: bytes) -> None:
     if entry.idempotency_key is not None:
-        answered[entry.request.brand, entry.idempotency_key] = (entry.request.customer_id, answer)
+        answered[entry.request.brand, entry.idempotency_key] = _Answered(entry.request.customer_id, answer)
 
 
-def _again(connection: Connection, entry: Entry, answered: _Answered) -> Kept:
+def _again(connection: Connection, entry: Entry, answered: Mapping[_Key, _Answered]) -> Kept:
     brand, customer_id = entry.request.brand, entry.request.customer_id
     former_customer_id, answer = answered[brand, entry.idempotency_key or ""]
     if customer_id in (former_customer_id, present_ids(connection, brand, [former_customer_id])[former_customer_id]):

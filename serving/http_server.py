@@ -29,16 +29,17 @@ class OneWrite:
     def write(self, data: bytes) -> None:
         if not self._is_held:
             self._head, self._is_held = data, True
-        else:
+            return
+        if not self._transport.is_closing():  # else the client has gone, and uvicorn not heard of it yet
             self._transport.write(self._head + data)
-            self._head = b""
+        self._head = b""
 
     def is_closing(self) -> bool:
         return bool(self._transport.is_closing())
 
     def flush(self) -> None:
         """Send a head that no body follows, as of the answer to HEAD."""
-        if self._head and not self._transport.is_closing():
+        if self._head:
             self.write(b"")
 
     def close(self) -> None:

@@ -35,12 +35,13 @@ def build_targets(offers: Sequence[Offer], products: Sequence[Product]) -> Produ
     return index_targets([_product_set(offer, of_category) for offer in offers])
 
 
-def _product_set(offer: Offer, of_category: Mapping[str, list[str]]) -> frozenset[str] | None:
+def _product_set(offer: Offer, of_category: Mapping[str, list[str]]) -> tuple[str, ...] | None:
+    """Each once, in an order that is the same in every process, so that sums over them are."""
     target = offer.target
     if not target.products and not target.categories:
         return None
     named = (product_id for category in target.categories for product_id in of_category.get(category, ()))
-    return frozenset((*target.products, *named))
+    return tuple(sorted({*target.products, *named}))
 
 
 def bought(targets: ProductTargets, products: Products, orders: Integers) -> TargetPurchases:

@@ -17,7 +17,7 @@ REQUEST = b"POST /echo HTTP/1.1\r\nhost: us\r\ncontent-length: 2\r\n%s\r\n{}"
 
 
 class Transport(asyncio.Transport):
-    """Remembers what is written, and as what."""
+    """Remembers what is written, and as what; closed, it is as uvloop's."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,7 +25,9 @@ class Transport(asyncio.Transport):
         self.closed = False
 
     def write(self, data: Any) -> None:
-        if data and not self.closed:
+        if self.closed:
+            raise RuntimeError("the handler is closed")
+        if data:
             self.writes.append(bytes(data))
 
     def is_closing(self) -> bool:
@@ -65,8 +67,8 @@ async def behind(scope: Any, _receive: Any, send: Any) -> None:
 async def heard(_: Any) -> None: ...
 
 
-def asked(protocol: Any, *requests: bytes, gone: bool = False) -> Transport:
-    """What uvicorn writes when that comes in over one connection."""
+def asked(protocol: Any, *requests: bytes, gone: bool = False, is_heard_of: bool = True) -> Transport:
+    """What uvicorn writes when that comes in over one connection, whose client may have gone before the answer."""
 
     async def scene() -> Transport:
         front, transport = Front(behind, Calls), Transport()
@@ -78,6 +80,7 @@ def asked(protocol: Any, *requests: bytes, gone: bool = False) -> Transport:
             connection.data_received(request)
         if gone:
             transport.close()
+        if gone and is_heard_of:
             connection.connection_lost(ConnectionResetError())
         for _ in range(20):
             await asyncio.sleep(0)
@@ -131,8 +134,10 @@ def test_a_connection_that_is_not_kept_is_closed_after_the_answer(protocol: Any)
     assert transport.closed
 
 
-def test_nothing_is_written_to_who_has_gone(protocol: Any) -> None:
-    assert asked(protocol, REQUEST % b"", gone=True).writes == []
+@pytest.mark.parametrize("is_heard_of", [True, False])
+def test_nothing_is_written_to_who_has_gone(protocol: Any, is_heard_of: bool, caplog: pytest.LogCaptureFixture) -> None:
+    assert asked(protocol, REQUEST % b"" * 3, gone=True, is_heard_of=is_heard_of).writes == []
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_what_is_not_known_of_here_goes_to_the_transport_after_what_was_held_back() -> None:

@@ -29,7 +29,7 @@ def test_a_category_stands_for_its_products_and_no_target_for_everything():
         Offer(offer_id="d", target=Target(categories=("unheard of",))),
     ).targets
 
-    assert targets.product_sets == ({"milk", "cheese"}, {"milk", "cheese", "soap"}, None, frozenset())
+    assert targets.product_sets == (("cheese", "milk"), ("cheese", "milk", "soap"), None, ())
 
 
 def test_margin_and_price_of_a_target_are_means_of_its_products_with_the_brands_margin_where_one_says_nothing():

@@ -273,6 +273,18 @@ def test_nothing_overrides_a_block(client: Any) -> None:
     assert {answer["no_offer_reason"] for answer in answers} == {"contact_blocked"}
 
 
+def test_a_blocked_customer_too_gets_the_same_answer_under_the_same_key(client: Any) -> None:
+    client.post("/events", events=[{"event_id": "b2", "type": "contact_blocked", "customer_id": "shut",
+                                    "occurred_at": NOW}])  # fmt: skip
+    asked = {"customer_id": "shut", "idempotency_key": "after the block"}
+
+    first, second = (client.post("/next_best_offer", **asked) for _ in range(2))
+    stranger = client.ask("POST", "/next_best_offer", json={**asked, "customer_id": "another"})
+
+    assert first == second
+    assert stranger.status_code == 409
+
+
 def test_an_identifier_leads_to_its_customer(client: Any) -> None:
     client.post("/events", events=[purchase("card-1", "carded", identifiers={"card": "4711"})])
 
