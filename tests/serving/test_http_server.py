@@ -151,10 +151,12 @@ def test_what_is_not_known_of_here_goes_to_the_transport_after_what_was_held_bac
 
 
 @pytest.fixture
-def access() -> Iterator[logging.Logger]:
+def access(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
+    """As in a worker: whatever else has set up uvicorn's logging in this process is put aside."""
     logger = logging.getLogger("uvicorn.access")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "propagate", True)
     yield logger
-    logger.propagate = True
     logger.setLevel(logging.NOTSET)
 
 
