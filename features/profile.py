@@ -44,6 +44,7 @@ _DECAYED = {facet: tuple((i, s) for i, s in enumerate(DECAYED_OF_CUSTOMER) if fa
 _HOURLY = frozenset((*ENGAGEMENT, EventType.MESSAGE_SENT.value))
 _LAST_EVENT = [statistic.name for statistic in OF_CUSTOMER].index("last_event_at")
 _LINES = [statistic.name for statistic in OF_ORDER].index("lines")
+_NO_ORDER = identities(OF_ORDER)
 _CANCELLATIONS = [statistic.name for statistic in OF_ORDER].index("cancellations")
 _LAST_OF_PRODUCT = [statistic.name for statistic in OF_PRODUCT].index("last_at")
 
@@ -124,9 +125,11 @@ def bring_forward(profile: Profile, reference: Instant) -> None:
 def _add_keyed(profile: Profile, fact: Fact, timezone: str) -> None:
     facet = fact.facet
     if fact.order_key is not None and _ORDER[facet]:
-        order = profile.orders.setdefault(fact.order_key, identities(OF_ORDER))
+        order = profile.orders.get(fact.order_key) or identities(OF_ORDER)
         for index, statistic in _ORDER[facet]:
             order[index] = statistic.update(order[index], fact)
+        if order != _NO_ORDER:  # a refund of nothing tells of none
+            profile.orders[fact.order_key] = order
     if fact.product_id is not None and _PRODUCT[facet]:
         _add_product(profile, fact.product_id, fact)
     if facet in _HOURLY:

@@ -238,6 +238,17 @@ def test_a_refund_touches_neither_first_nor_last_nor_count() -> None:
     assert features["refunded_decayed_30"] == pytest.approx(4 * 2 ** (-10 / 30), rel=RELATIVE)
 
 
+def test_a_refund_of_nothing_tells_of_no_order() -> None:
+    event = Event(
+        event_id="r", type=EventType.REFUND, customer_id="anna", occurred_at=START, order_id="unheard of", amount=0
+    )
+
+    profiles = aggregate(table_of([event]), Whereabouts(default_timezone=ZONE))
+
+    assert fold([event], ZONE).orders == {}
+    assert_same(to_profile(profiles), fold([event], ZONE))
+
+
 def test_a_cancelled_order_never_happened_and_asks_for_a_refold() -> None:
     lines = [purchase("1", 0, order_id="o"), purchase("2", 5, order_id="p")]
     cancelled = Event(
