@@ -127,7 +127,7 @@ def menu_probabilities(
 
 
 def draw_menu(
-    values: Vector,
+    values: Sequence[float] | Vector,
     policy: Policy,
     none_index: int,
     limit: int,
@@ -142,17 +142,18 @@ def draw_menu(
     ``uniforms`` are at least ``limit + 2`` independent numbers in [0, 1), of which the first decides the first rank
     exactly as :func:`draw` on :func:`probabilities` does; ``chances`` are the latter, where they are known already.
     """
-    first = draw(probabilities(values, policy, deviations, seed) if chances is None else chances, uniforms[0])
+    if chances is None:
+        chances = probabilities(np.asarray(values), policy, deviations, seed)
+    first = draw(chances, uniforms[0])
     if limit == 1 or first.candidate == none_index or len(values) == 1:
         return Menu((first.candidate,), (first.probability,))
+    known = np.asarray(values)
     if isinstance(policy, Softmax):
-        ranking = _rest_by_chance(
-            _softmax(values, policy.temperature), first.candidate, none_index, limit, uniforms[1:]
-        )
+        ranking = _rest_by_chance(_softmax(known, policy.temperature), first.candidate, none_index, limit, uniforms[1:])
     else:
-        rankings = _rankings(values, policy, deviations, seed)
+        rankings = _rankings(known, policy, deviations, seed)
         ranking = _rest_of_mixture(rankings, policy.epsilon, first, none_index, limit, uniforms[1:])
-    at_rank = menu_probabilities(values, policy, none_index, limit, deviations, seed)
+    at_rank = menu_probabilities(known, policy, none_index, limit, deviations, seed)
     return Menu(tuple(ranking), tuple(float(at_rank[rank, candidate]) for rank, candidate in enumerate(ranking)))
 
 

@@ -17,6 +17,7 @@ from features.fields import (
     as_text,
     currency,
     day,
+    decimal_that,
     identifier,
     instant_in,
     integer_between,
@@ -25,7 +26,6 @@ from features.fields import (
     mapping,
     money,
     number,
-    number_above_zero,
     number_between,
     number_from_zero,
     one_of,
@@ -214,13 +214,7 @@ def _schedule(field: str, value: object) -> Schedule:
 
 def _days(field: str, value: object) -> float:
     expected = f"a number of days above 0, at most {_MOST_DAYS:,}"
-    try:
-        given = number_above_zero(field, value)
-    except FieldError as error:
-        raise FieldError(field, value, expected) from error
-    if given > _MOST_DAYS:
-        raise FieldError(field, value, expected)
-    return given
+    return float(decimal_that(lambda given: given <= _MOST_DAYS and float(given) > 0, expected, field, value))
 
 
 def _cap_per_customer(field: str, value: object) -> CapPerCustomer:

@@ -81,6 +81,17 @@ def decimal(field: str, value: object) -> Decimal:
     raise FieldError(field, value, "a decimal number")
 
 
+def decimal_that(is_fit: Callable[[Decimal], bool], expected: str, field: str, value: object) -> Decimal:
+    """:func:`decimal` that is fit; ``expected`` is told of one that is not, and of what is none."""
+    try:
+        given = decimal(field, value)
+    except FieldError as error:
+        raise FieldError(field, value, expected) from error
+    if not is_fit(given):
+        raise FieldError(field, value, expected)
+    return given
+
+
 def number_between(low: float, high: float) -> Reader[float]:
     if high < LARGEST_AMOUNT:
         expected = f"a number from {low:g} to {high:g}"
@@ -115,13 +126,7 @@ def integer_between(low: int, high: int) -> Reader[int]:
     expected = f"a whole number from {low} to {high}"
 
     def read(field: str, value: object) -> int:
-        try:
-            given = decimal(field, value)
-        except FieldError as error:
-            raise FieldError(field, value, expected) from error
-        if not low <= given <= high or given % 1 != 0:
-            raise FieldError(field, value, expected)
-        return int(given)
+        return int(decimal_that(lambda given: low <= given <= high and given % 1 == 0, expected, field, value))
 
     return read
 
@@ -129,13 +134,7 @@ def integer_between(low: int, high: int) -> Reader[int]:
 def money(field: str, value: object) -> Money:
     """An amount ≥ 0 in currency units."""
     expected = f"a decimal number from 0 to {LARGEST_AMOUNT}"
-    try:
-        given = decimal(field, value)
-    except FieldError as error:
-        raise FieldError(field, value, expected) from error
-    if not 0 <= given <= LARGEST_AMOUNT:
-        raise FieldError(field, value, expected)
-    return to_money(given)
+    return to_money(decimal_that(lambda given: 0 <= given <= LARGEST_AMOUNT, expected, field, value))
 
 
 def truth(field: str, value: object) -> bool:

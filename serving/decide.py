@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from experiments.exploration import EpsilonGreedy, Menu, draw, draw_menu, epsilon_greedy, uniforms
+from experiments.exploration import EpsilonGreedy, draw_menu, epsilon_greedy, uniforms
 from features.compiled import compiled
 from features.entities import Offer
 from features.events import NO_OFFER
@@ -18,7 +18,7 @@ from features.instant import MICROSECONDS_PER_DAY, Instant
 from serving.arbitration import Values, to_minor
 from serving.channel import channel_of_offer, send_moment
 from serving.customer_facts import is_blocked
-from serving.customer_history import CustomerHistory, histories
+from serving.customer_history import CustomerHistory
 from serving.decision import (
     Candidate,
     ChosenOffer,
@@ -51,17 +51,12 @@ class _Drawn(Struct, frozen=True):
 def decide(
     request: DecisionRequest,
     customer: CustomerState,
+    history: CustomerHistory,
     offers: OfferTable,
     predictions: Predictions,
     policy: Policy,
-    history: CustomerHistory | None = None,
 ) -> Decision:
-    """Up to ``request.limit`` offers for one customer at ``request.decided_at``, drawn with known probabilities.
-
-    ``history`` is what :func:`serving.customer_history.histories` says of the customer, where it was asked already.
-    """
-    if history is None:
-        (history,) = histories([customer.profile], offers)
+    """Up to ``request.limit`` offers for one customer at ``request.decided_at``, drawn with known probabilities."""
     case = Case(request, customer, history, offers, predictions, policy)
     evaluated = evaluate(case)
     drawn = _draw(case, evaluated, _shortlist(case, evaluated))
@@ -128,7 +123,9 @@ def _draw(case: Case, evaluated: Evaluated, shortlist: list[int]) -> _Drawn:
     values = evaluated.values
     worth = [case.policy.least_value, *values.expected_value[shortlist].tolist()]
     chances = epsilon_greedy(worth, case.policy.epsilon)
-    menu = _menu(case, worth, chances)
+    limit, exploration = case.request.limit, EpsilonGreedy(case.policy.epsilon)
+    numbers = uniforms(case.policy.salt, case.request.decision_id, limit + 2)
+    menu = draw_menu(worth, exploration, _NONE, limit, numbers, chances=chances)
     is_none = menu.candidates[0] == _NONE
     return _Drawn(
         rows=() if is_none else tuple([shortlist[candidate - 1] for candidate in menu.candidates]),
@@ -136,15 +133,6 @@ def _draw(case: Case, evaluated: Evaluated, shortlist: list[int]) -> _Drawn:
         candidates=_candidates(case.offers, values, shortlist, worth, chances),
         is_first_explored=menu.candidates[0] != worth.index(max(worth)),
     )
-
-
-def _menu(case: Case, worth: list[float], chances: list[float]) -> Menu:
-    limit, policy = case.request.limit, case.policy
-    numbers = uniforms(policy.salt, case.request.decision_id, limit + 2)
-    if limit == 1:  # as draw_menu would have it, without arrays
-        first = draw(chances, numbers[0])
-        return Menu((first.candidate,), (first.probability,))
-    return draw_menu(np.array(worth), EpsilonGreedy(policy.epsilon), _NONE, limit, numbers, chances=chances)
 
 
 def _candidates(

@@ -13,6 +13,7 @@ from features.entities import Customer, Offer
 from features.instant import Instant
 from features.money import Money
 from features.profiles import Profiles
+from serving.refusal import Refusal
 
 Floats = NDArray[np.float64]
 
@@ -43,7 +44,6 @@ class DecisionRequest(Struct, frozen=True, omit_defaults=True):
 
 RESERVED = "reserved"
 RELEASED = "released"
-NEVER: Instant = 2**62
 HOLDING = (RESERVED, "confirmed", "accepted")
 """The states of a reservation in which something is held."""
 
@@ -55,7 +55,7 @@ class OfferUse(Struct, frozen=True, array_like=True):
     decided_at: Instant
     state: str
     """One of ``HOLDING``, or ``RELEASED``."""
-    expires_at: Instant = NEVER
+    expires_at: Instant
 
     def is_held_at(self, now: Instant) -> bool:
         """A reservation that nobody saw in time is released, though no sweep came by yet."""
@@ -139,3 +139,8 @@ class Decision(Struct, frozen=True):
     excluded: Mapping[str, int]
     candidates: tuple[Candidate, ...]
     fallback: str | None
+
+    @property
+    def is_of_block(self) -> bool:
+        """Whether nothing is offered because the customer must not be contacted."""
+        return self.no_offer_reason == Refusal.CONTACT_BLOCKED.word

@@ -22,7 +22,6 @@ from serving.experiment_facts import facts_of
 from serving.loading import Assigned, BrandState
 from serving.policy import Policy
 from serving.predictions import Models, predict_together
-from serving.refusal import Refusal
 from serving.schemas import NextBestOfferRequest
 
 if TYPE_CHECKING:
@@ -185,9 +184,8 @@ def _entry(
     history: CustomerHistory,
 ) -> Entry:
     request, brand = inquiry.request, treatment.brand
-    decision = decide(request, inquiry.customer, brand.offers, predictions, treatment.policy, history)
-    is_blocked = decision.no_offer_reason == Refusal.CONTACT_BLOCKED.word
-    is_traced = not (is_blocked or request.is_dry_run)
+    decision = decide(request, inquiry.customer, history, brand.offers, predictions, treatment.policy)
+    is_exposed = not (decision.is_of_block or request.is_dry_run)
     return Entry(
         request=request,
         decision=decision,
@@ -196,9 +194,8 @@ def _entry(
         currency=brand.offers.terms.currency,
         targets=brand.targets,
         assigned=treatment.assigned,
-        exposures=_first_exposures(application, request, treatment.assigned, decision) if is_traced else (),
+        exposures=_first_exposures(application, request, treatment.assigned, decision) if is_exposed else (),
         idempotency_key=None if request.is_dry_run else inquiry.question.asked.idempotency_key,
-        is_blocked=is_blocked,
     )
 
 

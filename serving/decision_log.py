@@ -43,8 +43,6 @@ class Entry(Struct, frozen=True):
     assigned: Assigned = ()
     exposures: Sequence[Exposure] = ()
     idempotency_key: str | None = None
-    is_blocked: bool = False
-    """Whether the customer must not be contacted."""
 
     def answer(self, decision: Decision, *, is_kept: bool = True) -> bytes:
         return self.with_targets(decision, self.answer_without_targets(decision, is_kept=is_kept))
@@ -175,13 +173,13 @@ def _answers_by_key(connection: Connection, entries: Sequence[Entry]) -> dict[_K
 
 def _blocks_first(entries: Sequence[Entry], answered: Mapping[_Key, _Answered]) -> Sequence[Entry]:
     """A block goes before everything: what was answered before it is not answered again, whatever the key."""
-    if not any(entry.is_blocked for entry in entries):
+    if not any(entry.decision.is_of_block for entry in entries):
         return entries
     before = {key for key, one in answered.items() if _OF_BLOCK not in one.answer}
-    before |= {(one.request.brand, one.idempotency_key or "") for one in entries if not one.is_blocked}
+    before |= {(one.request.brand, one.idempotency_key or "") for one in entries if not one.decision.is_of_block}
     return [
         replace(one, idempotency_key=None)
-        if one.is_blocked and (one.request.brand, one.idempotency_key) in before
+        if one.decision.is_of_block and (one.request.brand, one.idempotency_key) in before
         else one
         for one in entries
     ]

@@ -10,6 +10,7 @@ from features.events import Event, EventType
 from features.instant import Instant
 from features.packing import pack, unpack_all
 from features.profile import fold
+from serving.customer_history import histories
 from serving.decide import decide
 from serving.decision import CustomerState, DecisionRequest
 from serving.offer_table import OfferTable
@@ -88,7 +89,8 @@ def warm(models: Models, offers: OfferTable, policy: Policy) -> None:
     """Let everything that is compiled at its first call be compiled before a request makes that call."""
     (somebody,) = unpack_all(["somebody"], [pack("somebody", fold([_A_PURCHASE], "UTC"), "UTC")]).apart()
     (predictions,) = predict_together(models, [somebody], 1, offers)
-    decide(DecisionRequest("somebody", 1, "warm"), CustomerState(somebody), offers, predictions, policy)
+    (history,) = histories([somebody], offers)
+    decide(DecisionRequest("somebody", 1, "warm"), CustomerState(somebody), history, offers, predictions, policy)
 
 
 _A_PURCHASE = Event(

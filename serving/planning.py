@@ -88,7 +88,7 @@ class _Planner:
             predicted = predict(models, customer.profile, terms.as_of, offers)
         request = DecisionRequest(customer_id, terms.as_of, terms.decision_id(customer_id), terms.brand, terms.channels)
         held_long = replace(policy, reservation_seconds=policy.message_reservation_seconds)
-        decision = decide(request, customer, offers, predicted, held_long, history)
+        decision = decide(request, customer, history, offers, predicted, held_long)
         return Entry(
             request=request,
             decision=decision,

@@ -12,6 +12,7 @@ from features.entities import CapPerCustomer, Customer, Offer, OfferKind, Produc
 from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_HOUR, parse
 from features.profile import fold
+from serving.customer_history import histories
 from serving.decide import decide
 from serving.decision import BasketLine, CustomerState, DecisionRequest, OfferUse, Predictions
 from serving.offer_table import BrandTerms, OfferUsage, build_offer_table, with_usage
@@ -47,7 +48,8 @@ def customer(*events, **state):
 
 
 def decided(offers, state=CustomerState(), request=REQUEST, predictions=Predictions(), policy=GREEDY):  # noqa: B008
-    return decide(request, state, offers, predictions, policy)
+    (history,) = histories([state.profile], offers)
+    return decide(request, state, history, offers, predictions, policy)
 
 
 def ids(decision):
@@ -149,7 +151,7 @@ def test_caps_stock_and_budget_of_everybody_hold():
 
 def test_a_customers_own_cap_holds():
     offers = table(information("a", cap_per_customer=CapPerCustomer(count=1, days=1)))
-    state = CustomerState(uses=[OfferUse("a", NOW - HOUR, "reserved")])
+    state = CustomerState(uses=[OfferUse("a", NOW - HOUR, "reserved", NOW + 1)])
 
     assert decided(offers, state).no_offer_reason == "cap_per_customer"
 

@@ -139,12 +139,12 @@ def test_a_basket_below_the_minimum_spend_is_refused_but_not_a_request_without_a
 
 def test_the_cap_per_customer_counts_what_was_not_released_within_its_days():
     offer = Offer(offer_id="a", cap_per_customer=CapPerCustomer(count=2, days=7))
-    recent = [OfferUse("a", NOW - DAY, "confirmed"), OfferUse("a", NOW - 2 * DAY, "accepted")]
+    recent = [OfferUse("a", NOW - DAY, "confirmed", NOW), OfferUse("a", NOW - 2 * DAY, "accepted", NOW)]
 
     assert refusal_of(offer, uses=recent) == "cap_per_customer"
-    assert refusal_of(offer, uses=[recent[0], OfferUse("a", NOW - DAY, "released")]) == ""
-    assert refusal_of(offer, uses=[recent[0], OfferUse("a", NOW - 7 * DAY, "accepted")]) == ""
-    assert refusal_of(offer, uses=[recent[0], OfferUse("b", NOW - DAY, "accepted")]) == ""
+    assert refusal_of(offer, uses=[recent[0], OfferUse("a", NOW - DAY, "released", NOW)]) == ""
+    assert refusal_of(offer, uses=[recent[0], OfferUse("a", NOW - 7 * DAY, "accepted", NOW)]) == ""
+    assert refusal_of(offer, uses=[recent[0], OfferUse("b", NOW - DAY, "accepted", NOW)]) == ""
 
 
 def test_a_reservation_that_has_expired_is_not_held():

@@ -80,15 +80,19 @@ def test_who_comes_while_others_are_under_way_waits_for_them() -> None:
     assert run(scene, patience_seconds=0.0) == [["a"], ["b", "c"]]
 
 
+async def one_after_two(acting: Acting, gathered: Gathering[str, str]) -> None:
+    gathered.submit("a")
+    gathered.submit("b")
+    await turns()
+    acting.settle()
+    await turns()
+    gathered.submit("c")
+    await turns()
+
+
 def test_as_many_as_were_about_are_waited_for() -> None:
     async def scene(acting: Acting, gathered: Gathering[str, str]) -> None:
-        gathered.submit("a")
-        gathered.submit("b")
-        await turns()
-        acting.settle()
-        await turns()
-        gathered.submit("c")
-        await turns()
+        await one_after_two(acting, gathered)
         gathered.submit("d")
         await turns()
 
@@ -97,13 +101,7 @@ def test_as_many_as_were_about_are_waited_for() -> None:
 
 def test_nobody_is_waited_for_longer_than_the_patience_lasts() -> None:
     async def scene(acting: Acting, gathered: Gathering[str, str]) -> None:
-        gathered.submit("a")
-        gathered.submit("b")
-        await turns()
-        acting.settle()
-        await turns()
-        gathered.submit("c")
-        await turns()
+        await one_after_two(acting, gathered)
 
     assert run(scene, patience_seconds=0.0) == [["a", "b"], ["c"]]
 

@@ -2,6 +2,7 @@ import pytest
 
 from features.entities import Customer, Offer, OfferKind, Product, Target
 from features.instant import parse
+from serving.customer_history import nothing_known
 from serving.decide import decide
 from serving.decision import CustomerState, DecisionRequest, Predictions
 from serving.offer_table import BrandTerms, build_offer_table
@@ -104,7 +105,8 @@ def test_neither_reasons_nor_words_name_an_attribute_that_an_offer_asks_for():
     table = build_offer_table([offer], [Product(product_id="milk")], BrandTerms(), policy)
     state = CustomerState(customer=Customer(customer_id="c", attributes={"religion": "any"}))
 
-    decision = decide(DecisionRequest("c", parse("2026-01-05"), "d"), state, table, Predictions(), policy)
+    request, history = DecisionRequest("c", parse("2026-01-05"), "d"), nothing_known(table)
+    decision = decide(request, state, history, table, Predictions(), policy)
 
     (chosen,) = decision.offers
     assert "religion" not in " ".join((*chosen.reasons, *chosen.words.values()))
