@@ -28,7 +28,8 @@ TWICE = "SELECT * FROM once UNION ALL SELECT * REPLACE (customer_id || '-second'
 LINES = """
 CREATE TABLE once AS SELECT event_id, source, type, customer_id, epoch_us(occurred_at) AS occurred_at, channel,
   product_id, CAST(amount * 10000 AS BIGINT) AS amount, CAST(discount_amount * 10000 AS BIGINT) AS discount_amount,
-  order_id, offer_id, properties, NULL::VARCHAR AS decision_id, NULL::BOOLEAN AS machine_open, NULL::VARCHAR AS purpose,
+  order_id, offer_id, properties, NULL::VARCHAR AS message_id,
+  NULL::VARCHAR AS decision_id, NULL::BOOLEAN AS machine_open, NULL::VARCHAR AS purpose,
   NULL::BOOLEAN AS "granted", NULL::DOUBLE AS score, NULL::DOUBLE AS points_balance, NULL::BIGINT AS points_expire_at
 FROM read_parquet('{path}')
 """

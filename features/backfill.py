@@ -33,6 +33,7 @@ from features.profile_tables import (
 )
 from features.profiles import Profiles
 from features.profiles import empty as empty_profiles
+from features.sent_messages import messages_by_row
 from features.statistics import (
     DECAYED_OF_CUSTOMER,
     DECAYED_OF_PRODUCT,
@@ -91,6 +92,7 @@ def aggregate(events: Table, whereabouts: Whereabouts | None = None) -> Profiles
         remnants,
         _products(facts, n, fixed),
         _hours(facts, n, zones),
+        messages_by_row(facts, n, zones),
         _channels(facts, n),
         _contacts(facts, n),
         states_by_row(facts, n),
@@ -136,6 +138,7 @@ def _heard(events: Table) -> Table:
         "product_id",
         "offer_id",
         "channel",
+        "message_id",
         "purpose",
         "granted",
         "score",

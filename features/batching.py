@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 
 from features.facts import hour_of_week
 from features.profile import Profile
-from features.profile_tables import CONTACT_FACETS, Channels, Contacts, Hours, Integers, Orders, Products, Remnants
+from features.profile_tables import (
+    CONTACT_FACETS,
+    Channels,
+    Contacts,
+    Hours,
+    Integers,
+    Messages,
+    Orders,
+    Products,
+    Remnants,
+)
 from features.profiles import Profiles
 from features.statistics import NEVER_FIRST, OF_ORDER
 
@@ -39,6 +49,7 @@ def to_batch(customer_id: str, profile: Profile, timezone: str) -> Profiles:
         ),
         _products(profile),
         _hours(profile),
+        _messages(profile, timezone),
         _channels(profile),
         _contacts(profile),
         [profile.states],
@@ -75,6 +86,20 @@ def _hours(profile: Profile) -> Hours:
     return Hours(_offsets(len(hours)), np.array(hours, dtype=np.uint8), values[:, 0], values[:, 1])
 
 
+def _messages(profile: Profile, timezone: str) -> Messages:
+    rows = sorted((times[0], times[1], key, channel) for key, (times, channel) in profile.messages.items())
+    names = sorted({row[3] for row in rows})
+    return Messages(
+        _offsets(len(rows)),
+        np.array([row[2] for row in rows], dtype=np.uint64),
+        np.array([row[0] for row in rows], dtype=np.int64),
+        np.array([row[1] for row in rows], dtype=np.int64),
+        np.array([0 if row[0] == NEVER_FIRST else hour_of_week(row[0], timezone) for row in rows], dtype=np.uint8),
+        np.array([names.index(row[3]) for row in rows], dtype=np.int32),
+        names,
+    )
+
+
 def _channels(profile: Profile) -> Channels:
     names = sorted(profile.channels)
     values = np.array([profile.channels[name] for name in names], dtype=np.int64).reshape(len(names), 3)
@@ -102,9 +127,10 @@ def _contacts(profile: Profile) -> Contacts:
 
 def to_profile(batch: Profiles) -> Profile:
     """The one profile of a batch of length one, ready to be folded on."""
-    products, channels, contacts = batch.products, batch.channels, batch.contacts
+    products, channels, contacts, messages = batch.products, batch.channels, batch.contacts, batch.messages
     bought = _rows(products.code, products.lines, products.amount, products.last_at, products.decayed)
     active = _rows(batch.hours.hour, batch.hours.engaged, batch.hours.sent)
+    written = _rows(messages.key, messages.sent_at, messages.answered_at, messages.code)
     heard = _rows(channels.code, channels.sent, channels.responses, channels.purchase_lines)
     met = _rows(contacts.code, contacts.facet, contacts.at, contacts.is_own_decision, contacts.count)
     return Profile(
@@ -113,6 +139,7 @@ def to_profile(batch: Profiles) -> Profile:
         orders=_order_statistics(batch.orders, batch.remnants),
         products={products.vocabulary[c]: ([lines, amount, last], d) for c, lines, amount, last, d in bought},
         hours={hour: [engaged, sent] for hour, engaged, sent in active},
+        messages={key: ([sent, answered], messages.vocabulary[c]) for key, sent, answered, c in written},
         channels={channels.vocabulary[c]: list(counts) for c, *counts in heard},
         contacts={(contacts.vocabulary[c], CONTACT_FACETS[f], at, own): count for c, f, at, own, count in met},
         states=dict(batch.states[0]),

@@ -20,8 +20,8 @@ UNHEARD = frozenset({EventType.CUSTOMER_MERGED, EventType.CUSTOMER_ERASED})
 class Fact(msgspec.Struct, frozen=True):
     """An event as the statistics hear it.
 
-    ``facet`` is the event's type, but for machine opens and controls; ``order_key`` is None where no order is
-    concerned.
+    ``facet`` is the event's type, but for machine opens and controls; ``order_key`` and ``message_key`` are None where
+    no order or message is concerned.
     """
 
     facet: str
@@ -33,6 +33,7 @@ class Fact(msgspec.Struct, frozen=True):
     offer_id: str | None
     is_own_decision: bool
     channel: str | None
+    message_key: int | None
     event: Event
 
 
@@ -52,6 +53,14 @@ def order_key_text(event: Event) -> str | None:
 
 
 def order_key(text: str) -> int:
+    return _key(text)
+
+
+def message_key(message_id: str) -> int:
+    return _key(f"message:{message_id}")
+
+
+def _key(text: str) -> int:
     """The upper 64 bits of the text's MD5, as an unsigned number (a name, not a secret)."""
     return int.from_bytes(md5(text.encode(), usedforsecurity=False).digest()[:8], "big")
 
@@ -68,6 +77,7 @@ def fact_of(event: Event) -> Fact:
         offer_id=event.offer_id,
         is_own_decision=event.decision_id is not None,
         channel=event.channel,
+        message_key=None if event.message_id is None else message_key(event.message_id),
         event=event,
     )
 

@@ -12,7 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instant import MICROSECONDS_PER_DAY
-from features.profile_tables import Channels, Contacts, Hours, Integers, Orders, Products, Remnants, offsets_of
+from features.profile_tables import (
+    Channels,
+    Contacts,
+    Hours,
+    Integers,
+    Messages,
+    Orders,
+    Products,
+    Remnants,
+    offsets_of,
+)
 from features.profiles import Profiles
 from features.statistics import (
     DECAYED_OF_CUSTOMER,
@@ -47,6 +57,7 @@ def merge_batches(one: Profiles, other: Profiles) -> Profiles:
         remnants,
         _merge_products(parts, len(ids)),
         _merge_hours(parts, len(ids)),
+        _merge_messages(parts, len(ids)),
         _merge_channels(parts, len(ids)),
         _merge_contacts(parts, len(ids)),
         _merge_states(parts, len(ids)),
@@ -180,6 +191,25 @@ def _merge_hours(parts: Sequence[_Part], n: int) -> Hours:
     groups = _group(rows, hour)
     engaged, sent = (groups.combine(np.add, _joined(parts, "hours", name)) for name in ("engaged", "sent"))
     return Hours(_offsets(groups.first(rows), n), groups.first(hour), engaged, sent)
+
+
+def _merge_messages(parts: Sequence[_Part], n: int) -> Messages:
+    rows = _joined_rows(parts, "messages")
+    codes, vocabulary = _joined_codes(parts, "messages")
+    key, sent, answered, hour = (_joined(parts, "messages", name) for name in ("key", "sent_at", "answered_at", "hour"))
+    # Of several sendings the channel is the first by name; none named comes after all names.
+    place = np.array([len(vocabulary) if word == "" else code for code, word in enumerate(vocabulary)], dtype=np.int32)
+    by_time = np.argsort(sent, kind="stable")
+    groups = _group(rows[by_time], key[by_time])
+    first_place = groups.combine(np.minimum, place[codes[by_time]])
+    unnamed = vocabulary.index("") if "" in vocabulary else 0
+    code = np.where(first_place == len(vocabulary), unnamed, first_place).astype(np.int32)
+    rows, key, sent, hour = (groups.first(column[by_time]) for column in (rows, key, sent, hour))
+    answered = groups.combine(np.minimum, answered[by_time])
+    order = np.lexsort((key, answered, sent, rows))
+    return Messages(
+        _offsets(rows, n), key[order], sent[order], answered[order], hour[order], code[order], vocabulary,
+    )  # fmt: skip
 
 
 def _merge_channels(parts: Sequence[_Part], n: int) -> Channels:

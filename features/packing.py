@@ -3,7 +3,8 @@
 The bytes are MessagePack around the columns of :mod:`features.profiles`, little endian: of the customer's fixed part a
 bit mask and the values that differ from nothing, of every table its columns one by one, so that those of many customers
 are joined without a look into them. Ids of products are MessagePack of their own beside their hashes, so that
-who needs only the hashes reads no ids. ``FORMAT`` changes with the statistics.
+who needs only the hashes reads no ids. ``FORMAT`` changes with the statistics. Format 2, before messages were kept, is
+read as that of customers without any.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,16 +19,16 @@ from numpy.typing import NDArray
 
 from features.batching import to_batch
 from features.compiled import compiled
+from features.fixed_part import IDENTITIES, IDENTITIES_DECAYED, dense, sparse
 from features.id_table import Ids
-from features.instant import Instant
+from features.instant import MICROSECONDS_PER_SECOND, Instant
 from features.profile import Profile, State
-from features.profile_tables import Channels, Contacts, Hours, Integers, Orders, Products, Remnants
+from features.profile_tables import Channels, Contacts, Hours, Integers, Messages, Orders, Products, Remnants
 from features.profiles import Profiles, empty
-from features.statistics import DECAYED_OF_CUSTOMER, OF_CUSTOMER, identities
+from features.statistics import NEVER_FIRST
 
-FORMAT = 2
-_IDENTITIES = np.array(identities(OF_CUSTOMER), dtype=np.int64)
-_IDENTITIES_DECAYED = np.zeros(len(DECAYED_OF_CUSTOMER))
+FORMAT = 3
+_READABLE = (2, FORMAT)
 _SHORT = np.dtype(np.int32)
 _Columns = tuple[tuple[str, np.dtype[Any]], ...]
 _Pieces = tuple[bytes, ...]
@@ -43,6 +44,7 @@ _ORDERS = _columns(key=np.uint64, first_at=np.int64, amount=np.int64, lines=np.i
 _REMNANTS = _columns(key=np.uint64, refunded=np.int64, cancellations=np.int64)
 _PRODUCTS = _columns(last_at=np.int64, amount=np.int64, decayed=np.float64, lines=np.int32)
 _HOURS = _columns(hour=np.uint8, engaged=np.int64, sent=np.int64)
+_MESSAGES = _columns(key=np.uint64, sent_at=np.uint32, answered_at=np.uint32, hour=np.uint8, code=np.int16)
 _CHANNELS = _columns(sent=np.int64, responses=np.int64, purchase_lines=np.int64)
 _CONTACTS = _columns(at=np.int64, facet=np.uint8, is_own_decision=np.bool_, count=np.int32)
 
@@ -63,6 +65,8 @@ class Packed(msgspec.Struct, array_like=True):
     contact_codes: bytes
     contact_names: list[str]
     states: dict[str, tuple[Instant, State]]
+    messages: _Pieces = (b"",) * len(_MESSAGES)
+    message_channels: list[str] = []
 
 
 class _Version(msgspec.Struct, array_like=True):
@@ -93,8 +97,8 @@ def pack_row(profiles: Profiles, row: int) -> bytes:
     return _encoder.encode(
         Packed(
             version=FORMAT,
-            customer=_sparse(profiles.integers[row], _IDENTITIES),
-            decayed=_sparse(profiles.decayed[row], _IDENTITIES_DECAYED),
+            customer=sparse(profiles.integers[row], IDENTITIES),
+            decayed=sparse(profiles.decayed[row], IDENTITIES_DECAYED),
             orders=_pieces(profiles.orders, row, _ORDERS),
             remnants=_pieces(profiles.remnants, row, _REMNANTS),
             products=_pieces(products, row, _PRODUCTS),
@@ -107,6 +111,7 @@ def pack_row(profiles: Profiles, row: int) -> bytes:
             contact_codes=codes.astype(np.int32).tobytes(),
             contact_names=[contacts.vocabulary[code] for code in used],
             states=profiles.states[row],
+            **_packed_messages(profiles.messages, row),
         )
     )
 
@@ -121,15 +126,22 @@ def _pieces(table: Any, row: int, columns: _Columns) -> _Pieces:
     return values[0].tobytes(), *(column.tobytes() if column.any() else b"" for column in values[1:])
 
 
+def _packed_messages(messages: Messages, row: int) -> dict[str, Any]:
+    """Seconds since 1970, and one, so that what never happened is zero."""
+    rows = _rows(messages, row)
+    used, codes = np.unique(messages.code[rows], return_inverse=True)
+    times = (messages.sent_at[rows], messages.answered_at[rows])
+    sent, answered = (np.where(at == NEVER_FIRST, 0, at // MICROSECONDS_PER_SECOND + 1) for at in times)
+    values: tuple[NDArray[Any], ...] = (messages.key[rows], sent, answered, messages.hour[rows], codes)
+    columns = [value.astype(kind) for value, (_, kind) in zip(values, _MESSAGES, strict=True)]
+    pieces = columns[0].tobytes(), *(column.tobytes() if column.any() else b"" for column in columns[1:])
+    return {"messages": pieces, "message_channels": [messages.vocabulary[code] for code in used]}
+
+
 def _ids_of(vocabulary: Sequence[str], codes: NDArray[np.int32]) -> Ids:
     if isinstance(vocabulary, Ids) and np.array_equal(codes, np.arange(len(vocabulary))):
         return vocabulary
     return Ids.of([vocabulary[code] for code in codes.tolist()])
-
-
-def _sparse(values: NDArray[np.generic], absent: NDArray[np.generic]) -> bytes:
-    mask = values != absent
-    return bytes(np.packbits(mask).tobytes() + values[mask].tobytes())
 
 
 def unpack(customer_id: str, data: bytes) -> Profiles:
@@ -149,14 +161,15 @@ def unpack_all(customer_ids: Sequence[str], data: Sequence[bytes]) -> Profiles:
         return empty()
     by_field: Any = zip(*[astuple(_decoded(one)) for one in data], strict=True)
     _, customer, decayed, orders, remnants, products, product_ids, product_hashes, *others = by_field
-    hours, channels, channel_names, contacts, contact_codes, contact_names, states = others
+    hours, channels, channel_names, contacts, contact_codes, contact_names, states, messages, names = others
     return Profiles(
         list(customer_ids),
-        *_dense(customer, decayed),
+        *dense(customer, decayed),
         Orders(*_table(orders, _ORDERS)),
         Remnants(*_table(remnants, _REMNANTS)),
         _products(products, product_ids, product_hashes),
         Hours(*_table(hours, _HOURS)),
+        _messages(messages, names),
         _channels(channels, channel_names),
         _contacts(contacts, contact_codes, contact_names),
         list(states),
@@ -170,7 +183,7 @@ def _decoded(data: bytes) -> Packed:
         version = _decode_version(data).version
     else:
         version = packed.version
-        if version == FORMAT:
+        if version in _READABLE:
             return packed
     raise ValueError(f"profile format: got {version}, expected {FORMAT}; profiles must be folded anew")
 
@@ -215,6 +228,22 @@ def _products(pieces: Sequence[_Pieces], packed_ids: tuple[bytes, ...], hashes: 
     return Products(offsets, _all_codes(len(ids)), lines, amount, last_at, decayed, ids)
 
 
+def _messages(pieces: Sequence[_Pieces], names: Sequence[list[str]]) -> Messages:
+    offsets, key, sent, answered, hour, short = _table(pieces, _MESSAGES)
+    code = short.astype(np.int32)
+    if code.size:
+        _shift(code, offsets, np.array([len(some) for some in names], np.int64))
+    return Messages(offsets, key, _instants(sent), _instants(answered), hour, code, list(chain.from_iterable(names)))
+
+
+def _instants(second: NDArray[np.uint32]) -> Integers:
+    at: Integers = second.astype(np.int64)
+    at -= 1
+    at *= MICROSECONDS_PER_SECOND
+    at[at < 0] = NEVER_FIRST
+    return at
+
+
 def _channels(pieces: Sequence[_Pieces], names: Sequence[list[str]]) -> Channels:
     offsets, sent, responses, purchase_lines = _table(pieces, _CHANNELS)
     vocabulary = list(chain.from_iterable(names))
@@ -236,49 +265,3 @@ def _shift(code: NDArray[np.int32], offsets: Integers, names: Integers) -> None:
         for at in range(offsets[row], offsets[row + 1]):
             code[at] += start
         start += names[row]
-
-
-def _dense(customer: tuple[bytes, ...], decayed: tuple[bytes, ...]) -> tuple[Integers, NDArray[np.float64]]:
-    of_customer = np.empty((len(customer), _IDENTITIES.size), np.int64)
-    of_decayed = np.empty((len(decayed), _IDENTITIES_DECAYED.size), np.float64)
-    sparse = np.frombuffer(b"".join(customer + decayed), np.uint8)
-    if _spread_both(sparse, _IDENTITIES, of_customer, _IDENTITIES_DECAYED, of_decayed) != sparse.size:
-        raise ValueError("a profile's fixed part is not as long as its mask says; profiles must be folded anew")
-    return of_customer, of_decayed
-
-
-@compiled
-def _spread(sparse: NDArray[np.uint8], at: int, absent: NDArray[Any], into: NDArray[Any]) -> int:
-    """From a position on, for one customer after the other, a mask and its values; gives the position after them.
-
-    Nothing is read behind the end: where the masks promise more than there is, the position is one behind it.
-    """
-    into_bytes = into.view(np.uint8)  # values lie at any position, which numbers may not
-    width = (absent.size + 7) // 8
-    for row in range(len(into)):
-        mask = sparse[at : at + width]
-        at += width
-        if at > sparse.size:
-            return sparse.size + 1
-        for i in range(absent.size):
-            if mask[i >> 3] >> (7 - (i & 7)) & 1:
-                if at + 8 > sparse.size:
-                    return sparse.size + 1
-                for byte in range(8):
-                    into_bytes[row, i * 8 + byte] = sparse[at + byte]
-                at += 8
-            else:
-                into[row, i] = absent[i]
-    return at
-
-
-@compiled
-def _spread_both(
-    sparse: NDArray[np.uint8],
-    identities: Integers,
-    of_customer: Integers,
-    identities_decayed: NDArray[np.float64],
-    of_decayed: NDArray[np.float64],
-) -> int:
-    at = _spread(sparse, 0, identities, of_customer)
-    return _spread(sparse, at, identities_decayed, of_decayed)

@@ -19,10 +19,12 @@ from features.statistics import (
     OF_CHANNEL,
     OF_CUSTOMER,
     OF_HOUR,
+    OF_MESSAGE,
     OF_ORDER,
     OF_PRODUCT,
     OFFER_CONTACTS,
     PURCHASES,
+    SENT,
     Statistic,
     by_facet,
     decay,
@@ -39,6 +41,7 @@ _CUSTOMER = by_facet(OF_CUSTOMER)
 _ORDER = by_facet(OF_ORDER)
 _PRODUCT = by_facet(OF_PRODUCT)
 _HOUR = by_facet(OF_HOUR)
+_MESSAGE = by_facet(OF_MESSAGE)
 _CHANNEL = by_facet(OF_CHANNEL)
 _DECAYED = {facet: tuple((i, s) for i, s in enumerate(DECAYED_OF_CUSTOMER) if facet in s.facets) for facet in _CUSTOMER}
 _HOURLY = frozenset((*ENGAGEMENT, EventType.MESSAGE_SENT.value))
@@ -53,8 +56,9 @@ _LAST_OF_PRODUCT = [statistic.name for statistic in OF_PRODUCT].index("last_at")
 class Profile:
     """Statistics by position as declared in :mod:`features.statistics`; ``decayed`` stands at the last event's time.
 
-    ``products`` holds, behind the statistics, the decayed count at the product's own last time. ``states`` are
-    registers in which the latest word wins (of two at one instant, the greater).
+    ``products`` holds, behind the statistics, the decayed count at the product's own last time; ``messages``, by key,
+    the channel of the sending (of several the first by name, "" where none was named). ``states`` are registers in
+    which the latest word wins (of two at one instant, the greater).
     """
 
     customer: list[int] = field(default_factory=lambda: identities(OF_CUSTOMER))
@@ -62,6 +66,7 @@ class Profile:
     orders: dict[int, list[int]] = field(default_factory=dict)
     products: dict[str, tuple[list[int], float]] = field(default_factory=dict)
     hours: dict[int, list[int]] = field(default_factory=dict)
+    messages: dict[int, tuple[list[int], str]] = field(default_factory=dict)
     channels: dict[str, list[int]] = field(default_factory=dict)
     contacts: dict[Contact, int] = field(default_factory=dict)
     states: dict[str, tuple[Instant, State]] = field(default_factory=dict)
@@ -136,6 +141,8 @@ def _add_keyed(profile: Profile, fact: Fact, timezone: str) -> None:
         hour = profile.hours.setdefault(hour_of_week(fact.at, timezone), identities(OF_HOUR))
         for index, statistic in _HOUR[facet]:
             hour[index] = statistic.update(hour[index], fact)
+    if fact.message_key is not None and _MESSAGE[facet]:
+        _add_message(profile, fact.message_key, fact)
     if fact.channel is not None and _CHANNEL[facet]:
         channel = profile.channels.setdefault(fact.channel, identities(OF_CHANNEL))
         for index, statistic in _CHANNEL[facet]:
@@ -154,6 +161,18 @@ def _add_product(profile: Profile, product_id: str, fact: Fact) -> None:
     for index, statistic in _PRODUCT[fact.facet]:
         so_far[index] = statistic.update(so_far[index], fact)
     profile.products[product_id] = so_far, decayed + DECAYED_OF_PRODUCT.contribution(fact, reference)
+
+
+def _add_message(profile: Profile, key: int, fact: Fact) -> None:
+    so_far, channel = profile.messages.get(key, (identities(OF_MESSAGE), ""))
+    for index, statistic in _MESSAGE[fact.facet]:
+        so_far[index] = statistic.update(so_far[index], fact)
+    said = fact.channel or "" if fact.facet in SENT else ""
+    profile.messages[key] = so_far, _first_name(channel, said)
+
+
+def _first_name(one: str, other: str) -> str:
+    return min(one, other) if one and other else one or other
 
 
 def states_of(event: Event) -> list[tuple[str, State]]:
@@ -196,6 +215,7 @@ def merge(one: Profile, other: Profile) -> Profile:
         orders=_merge_keyed(OF_ORDER, one.orders, other.orders),
         products=_merge_products(one.products, other.products),
         hours=_merge_keyed(OF_HOUR, one.hours, other.hours),
+        messages=_merge_messages(one.messages, other.messages),
         channels=_merge_keyed(OF_CHANNEL, one.channels, other.channels),
         contacts={key: one.contacts.get(key, 0) + other.contacts.get(key, 0) for key in one.contacts | other.contacts},
         states={
@@ -213,6 +233,7 @@ def _at(profile: Profile, reference: Instant) -> Profile:
         profile.orders,
         profile.products,
         profile.hours,
+        profile.messages,
         profile.channels,
         profile.contacts,
         profile.states,
@@ -228,6 +249,17 @@ def _merge_keyed(
     for key, values in other.items():
         merged[key] = merge_all(statistics, merged[key], values) if key in merged else list(values)
     return merged
+
+
+def _merge_messages(
+    one: dict[int, tuple[list[int], str]], other: dict[int, tuple[list[int], str]]
+) -> dict[int, tuple[list[int], str]]:
+    nothing = identities(OF_MESSAGE), ""
+    pairs = {key: (one.get(key, nothing), other.get(key, nothing)) for key in one | other}
+    return {
+        key: (merge_all(OF_MESSAGE, mine, theirs), _first_name(my_channel, their_channel))
+        for key, ((mine, my_channel), (theirs, their_channel)) in pairs.items()
+    }
 
 
 def _merge_products(

@@ -1,4 +1,4 @@
-"""What customers have many of, as columns: orders, products, hours, channels, contacts.
+"""What customers have many of, as columns: orders, products, hours, messages, channels, contacts.
 
 In every table the rows of customer ``i`` are ``offsets[i]:offsets[i + 1]``.
 """
@@ -73,6 +73,22 @@ class Hours(Struct, frozen=True, gc=False):
     sent: Integers
 
 
+class Messages(Struct, frozen=True, gc=False):
+    """Messages with an id, by time of sending; ``code`` points into ``vocabulary``: the channel, "" if it is unknown.
+
+    ``sent_at`` and ``answered_at`` (the first opening by a human, or click) are ``NEVER_FIRST`` where nothing is known
+    of it; ``hour`` is the local hour of the week of ``sent_at``.
+    """
+
+    offsets: Integers
+    key: NDArray[np.uint64]
+    sent_at: Integers
+    answered_at: Integers
+    hour: NDArray[np.uint8]
+    code: NDArray[np.int32]
+    vocabulary: Sequence[str]
+
+
 class Channels(Struct, frozen=True, gc=False):
     offsets: Integers
     code: NDArray[np.int32]
@@ -94,9 +110,9 @@ class Contacts(Struct, frozen=True, gc=False):
     vocabulary: Sequence[str]
 
 
-Ragged = TypeVar("Ragged", Orders, Remnants, Products, Hours, Channels, Contacts)
-_KINDS = (Orders, Remnants, Products, Hours, Channels, Contacts)
-_WITH_VOCABULARY = (Products, Channels, Contacts)
+Ragged = TypeVar("Ragged", Orders, Remnants, Products, Hours, Messages, Channels, Contacts)
+_KINDS = (Orders, Remnants, Products, Hours, Messages, Channels, Contacts)
+_WITH_VOCABULARY = (Products, Messages, Channels, Contacts)
 _ARRAYS = {
     kind: attrgetter(*[name for name in kind.__struct_fields__ if name not in ("offsets", "vocabulary")])
     for kind in _KINDS

@@ -18,6 +18,7 @@ from features.profile_tables import (
     Contacts,
     Hours,
     Integers,
+    Messages,
     Orders,
     Products,
     Remnants,
@@ -46,6 +47,7 @@ class Profiles:
     remnants: Remnants
     products: Products
     hours: Hours
+    messages: Messages
     channels: Channels
     contacts: Contacts
     states: list[dict[str, tuple[Instant, State]]]
@@ -86,6 +88,7 @@ class Profiles:
             take_rows(self.remnants, index),
             take_rows(self.products, index),
             take_rows(self.hours, index),
+            take_rows(self.messages, index),
             take_rows(self.channels, index),
             take_rows(self.contacts, index),
             [self.states[i] for i in index],
@@ -107,7 +110,7 @@ class Profiles:
         return one
 
 
-_TABLES = frozenset(("orders", "remnants", "products", "hours", "channels", "contacts"))
+_TABLES = frozenset(("orders", "remnants", "products", "hours", "messages", "channels", "contacts"))
 
 
 def concatenate(parts: Sequence[Profiles]) -> Profiles:
@@ -126,6 +129,7 @@ def concatenate(parts: Sequence[Profiles]) -> Profiles:
         joined([part.remnants for part in parts]),
         joined([part.products for part in parts]),
         joined([part.hours for part in parts]),
+        joined([part.messages for part in parts]),
         joined([part.channels for part in parts]),
         joined([part.contacts for part in parts]),
         [states for part in parts for states in part.states],
@@ -159,6 +163,7 @@ def empty(customer_ids: Sequence[str] = ()) -> Profiles:
         Remnants(offsets, keys, numbers, numbers),
         Products(offsets, codes, numbers, numbers, numbers, np.zeros(0), []),
         Hours(offsets, bytes_, numbers, numbers),
+        Messages(offsets, keys, numbers, numbers, bytes_, codes, []),
         Channels(offsets, codes, numbers, numbers, numbers, []),
         Contacts(offsets, codes, bytes_, numbers, np.zeros(0, dtype=np.bool_), numbers, []),
         [{} for _ in customer_ids],

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from features.events import EventType
 from features.facts import Fact
-from features.instant import MICROSECONDS_PER_DAY, Instant
+from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND, Instant
 
 HALF_LIVES_DAYS = (7, 30, 90, 365)
 PRODUCT_HALF_LIFE_DAYS = 90
@@ -96,6 +96,25 @@ class First:
 
     def aggregate(self, facts: Any) -> Any:
         return facts.at.min(where=facts.facet.isin(self.facets)).fill_null(NEVER_FIRST)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSecond:
+    """As :class:`First`, of full seconds: the first instant of the second in which it happened first."""
+
+    name: str
+    facets: tuple[str, ...]
+    identity: int = NEVER_FIRST
+
+    def update(self, so_far: int, fact: Fact) -> int:
+        return min(so_far, fact.at - fact.at % MICROSECONDS_PER_SECOND)
+
+    def merge(self, one: int, other: int) -> int:
+        return min(one, other)
+
+    def aggregate(self, facts: Any) -> Any:
+        second = facts.at - facts.at % MICROSECONDS_PER_SECOND
+        return second.min(where=facts.facet.isin(self.facets)).fill_null(NEVER_FIRST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +245,11 @@ OF_PRODUCT: tuple[Statistic, ...] = (
 )
 DECAYED_OF_PRODUCT = Decayed("decayed", PURCHASES, PRODUCT_HALF_LIFE_DAYS)
 """Kept at the reference ``last_at`` of the product, so that one purchase touches one product."""
+
+ANSWERS = (*OPENED, *CLICKED)
+OF_MESSAGE: tuple[Statistic, ...] = (FirstSecond("sent_at", SENT), FirstSecond("answered_at", ANSWERS))
+"""Kept for each message that has an id: what its sending, its openings and clicks, in whatever order they came, say of
+it. What a machine opened is not answered."""
 
 OF_HOUR: tuple[Statistic, ...] = (Count("engaged", ENGAGEMENT), Count("sent", SENT))
 OF_CHANNEL: tuple[Statistic, ...] = (

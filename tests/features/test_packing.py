@@ -28,12 +28,17 @@ PACKED = (
     packed(EventType.PURCHASE, EventType.REFUND, order_id="o", product_id="tea", amount=2),
     packed(EventType.REFUND, EventType.ORDER_CANCELLED, order_id="unheard of", amount=2),
     packed(EventType.OFFER_PRESENTED, offer_id="cake"),
+    packed(EventType.MESSAGE_SENT, EventType.MESSAGE_OPENED, channel="push", message_id="m"),
+    packed(EventType.MESSAGE_CLICKED, message_id="of which nothing else is known"),
     packed(EventType.OFFER_PRESENTED, EventType.OFFER_ACCEPTED, channel="app", offer_id="tea", decision_id="d"),
 )
 
 
 def arrays_of(profiles: Profiles) -> list[np.ndarray]:
-    tables = (getattr(profiles, name) for name in ("orders", "remnants", "products", "hours", "channels", "contacts"))
+    tables = (
+        getattr(profiles, name)
+        for name in ("orders", "remnants", "products", "hours", "messages", "channels", "contacts")
+    )
     columns = [column for table in tables for column in astuple(table) if isinstance(column, np.ndarray)]
     return [profiles.integers, profiles.decayed, *columns]
 
@@ -51,6 +56,18 @@ def test_arrays_are_of_one_kind_whatever_the_customers_have(data: list[bytes]) -
 
     assert [array.dtype for array in arrays] == [array.dtype for array in arrays_of(unpack("", PACKED[1]))]
     assert all(array.flags.carray for array in arrays), "else what is compiled is compiled once more, in a request"
+
+
+def test_a_profile_packed_before_messages_were_kept_is_one_without_messages() -> None:
+    *fields, _, _ = msgspec.msgpack.decode(PACKED[1])
+    before = msgspec.msgpack.encode([2, *fields[1:]])
+
+    assert pack_row(unpack("", before), 0) == PACKED[1]
+
+
+def test_a_profile_of_another_format_is_refused() -> None:
+    with pytest.raises(ValueError, match="profile format: got 1, expected 3"):
+        unpack("", msgspec.msgpack.encode([1]))
 
 
 @pytest.mark.parametrize("part", ["customer", "decayed"])

@@ -20,6 +20,7 @@ from features.vector import FEATURES, FutureProfileError, vector
 ZONE = "America/New_York"
 START = parse("2016-03-01")
 HEARD = [kind for kind in EventType if kind not in (EventType.CUSTOMER_MERGED, EventType.CUSTOMER_ERASED)]
+MESSAGES = [EventType.MESSAGE_SENT, EventType.MESSAGE_OPENED, EventType.MESSAGE_CLICKED]
 RELATIVE = 1e-9
 
 engine_runs = settings(max_examples=settings.default.max_examples // 4, suppress_health_check=[HealthCheck.too_slow])  # type: ignore[union-attr]
@@ -35,6 +36,7 @@ TEXTS = (
     "order_id",
     "offer_id",
     "decision_id",
+    "message_id",
     "purpose",
 )
 WHOLE = ("occurred_at", "amount", "discount_amount", "points_expire_at")
@@ -57,7 +59,7 @@ def table_of(events: list[Event]) -> ibis.Table:
 @st.composite
 def event(draw: st.DrawFn, customers: tuple[str, ...] = ("anna",), cancellations: bool = False) -> Event:
     kinds = [kind for kind in HEARD if cancellations or kind is not EventType.ORDER_CANCELLED]
-    kind = draw(st.sampled_from([*kinds, *[EventType.PURCHASE] * len(kinds)]))
+    kind = draw(st.sampled_from([*kinds, *[EventType.PURCHASE] * len(kinds), *MESSAGES * 3]))
     return Event(
         event_id=draw(st.uuids()).hex,
         type=kind,
@@ -70,6 +72,7 @@ def event(draw: st.DrawFn, customers: tuple[str, ...] = ("anna",), cancellations
         discount_amount=draw(st.one_of(st.none(), st.integers(0, 10**6))),
         offer_id=draw(st.sampled_from(["none", "tea", "cake"])),
         decision_id=draw(st.sampled_from([None, "d1"])),
+        message_id=draw(st.sampled_from([None, "m1", "m2"])),
         machine_open=draw(st.sampled_from([None, True, False])),
         purpose=draw(st.sampled_from(["messages", "purchases"])),
         granted=draw(st.booleans()),
@@ -87,6 +90,7 @@ def assert_same(one: Profile, other: Profile) -> None:
     assert one.customer == other.customer
     assert one.orders == other.orders
     assert one.hours == other.hours
+    assert one.messages == other.messages
     assert one.channels == other.channels
     assert one.contacts == other.contacts
     assert one.states == other.states
