@@ -5,19 +5,17 @@ Standard output is the answer, a table or with ``--json`` one document; progress
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from features.events import DEFAULT_BRAND
 from features.instant import Instant, to_iso
 from features.settings import read_settings
 from features.store import Store
 from features.verbs import Brand, Clock, Json, Workspace, answer, as_instant, now, opened
-from training import reports
 from training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -27,6 +25,10 @@ if TYPE_CHECKING:
 Model = Annotated[str | None, typer.Argument(help="One model; without it, every model.")]
 AsOf = Annotated[
     int | None, typer.Option("--as-of", parser=as_instant, metavar="T", help="Use nothing that happened at or after T.")
+]
+LatencyBudget = Annotated[
+    float | None,
+    typer.Option("--latency-budget-ms", min=0.0, metavar="MS", help="Milliseconds of one prediction; default 5."),
 ]
 
 
@@ -42,7 +44,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train models on what happened before T, measure them on a later cutoff, register the versions."""
-    from training import pipeline
+    from training import pipeline, reports
     from training.learners import LEARNERS, MODELS
 
     wanted = list(LEARNERS) if "all" in models else list(dict.fromkeys(models))
@@ -76,7 +78,7 @@ def retrain(
     as_json: Json = False,
 ) -> None:
     """Train every model again, compare with the champions, judge by the gates, and report."""
-    from training import retraining
+    from training import reports, retraining
 
     with opened(workspace, TrainingError, as_json=as_json) as store:
         with _progress() as report:
@@ -98,7 +100,6 @@ def retrain(
                     result.trained.model,
                     result.trained.version,
                     now(clock),
-                    force=False,
                 )
     answer([reports.retrained_document(result) for result in results], reports.retrained(results), as_json=as_json)
     if all(result.trained.skipped for result in results):
@@ -108,12 +109,13 @@ def retrain(
 def compare(
     model: Model = None,
     version: Annotated[str | None, typer.Option(help="The version to compare; by default the challenger.")] = None,
+    latency_budget_ms: LatencyBudget = None,
     workspace: Workspace = None,
     brand: Brand = DEFAULT_BRAND,
     as_json: Json = False,
 ) -> None:
     """The champion and a challenger side by side, on a cutoff that neither was trained on."""
-    from training import promotion
+    from training import promotion, reports
     from training.learners import MODELS
     from training.registry import current
 
@@ -126,7 +128,7 @@ def compare(
         comparisons = []
         for name in [model] if model else deployed:
             report(f"{name}: comparing")
-            comparisons.append(promotion.compare(store, brand, name, version))
+            comparisons.append(promotion.compare(store, brand, name, version, latency_budget_ms=latency_budget_ms))
     documents = [reports.comparison_document(comparison) for comparison in comparisons]
     answer(documents, reports.compared(comparisons), as_json=as_json)
 
@@ -135,18 +137,22 @@ def promote(
     model: Annotated[str, typer.Argument(metavar="MODEL")],
     version: Annotated[str, typer.Argument(metavar="VERSION")],
     force: Annotated[bool, typer.Option("--force", help="Promote past refusing gates; it is recorded.")] = False,
+    by: Annotated[str | None, typer.Option("--by", help="Who forces it; default: the user of the system.")] = None,
+    latency_budget_ms: LatencyBudget = None,
     clock: Clock = None,
     workspace: Workspace = None,
     brand: Brand = DEFAULT_BRAND,
     as_json: Json = False,
 ) -> None:
     """Let a version be champion, if the gates let it."""
+    from training import reports
     from training.learners import MODELS
 
     _check_names([model], MODELS)
+    who = (by or getuser()) if force else None
     with opened(workspace, TrainingError, as_json=as_json) as store:
         deployment, comparison = _promote(
-            store, _tracking_uri(workspace), brand, model, version, now(clock), force=force
+            store, _tracking_uri(workspace), brand, model, version, now(clock), who, latency_budget_ms
         )
     document = {**reports.deployment_document(deployment), "gates": comparison.gates}
     answer(document, reports.promoted(deployment, comparison), as_json=as_json)
@@ -159,14 +165,15 @@ def rollback(
     brand: Brand = DEFAULT_BRAND,
     as_json: Json = False,
 ) -> None:
-    """Put the former champion back."""
-    from training import promotion
+    """Put the former champion back; the service follows within a second or two, MLflow's alias soon after."""
+    from training import alias_catching_up, reports
     from training.learners import MODELS
+    from training.rollback import rollback as put_back
 
     _check_names([model], MODELS)
     with opened(workspace, TrainingError, as_json=as_json) as store:
-        deployment = promotion.rollback(store, brand, model, now(clock))
-        _move_mlflow_alias(store, _tracking_uri(workspace), deployment)
+        deployment = put_back(store, brand, model, now(clock))
+        alias_catching_up.start(store.workspace, brand, deployment.deployed_at)
     answer(reports.deployment_document(deployment), reports.deployed(deployment), as_json=as_json)
 
 
@@ -177,15 +184,20 @@ def history(
     brand: Brand = DEFAULT_BRAND,
     as_json: Json = False,
 ) -> None:
-    """Which version served when."""
+    """Which version served when, and how many decisions each one made."""
+    from training import reports
+    from training.decision_counts import decisions_by_version
     from training.learners import MODELS
     from training.registry import served
 
     _check_names([model] if model else [], MODELS)
     with opened(workspace, TrainingError, as_json=as_json) as store, store.reading() as connection:
         spans = served(connection, brand, model)
+        counts = decisions_by_version(connection, brand)
     shown = [span for span in spans if at is None or span.is_at(at)]
-    answer([reports.served_document(span) for span in shown], reports.served(shown), as_json=as_json)
+    others = reports.never_champion(spans, counts, model) if at is None else []
+    documents = [reports.served_document(span, counts) for span in shown] + others
+    answer(documents, reports.served(documents), as_json=as_json)
 
 
 def examples(
@@ -209,11 +221,20 @@ def examples(
 
 
 def _promote(
-    store: Store, tracking_uri: str | None, brand: str, model: str, version: str, at: Instant, *, force: bool
+    store: Store,
+    tracking_uri: str | None,
+    brand: str,
+    model: str,
+    version: str,
+    at: Instant,
+    forced_by: str | None = None,
+    latency_budget_ms: float | None = None,
 ) -> "tuple[Deployment, Comparison]":
     from training import promotion
 
-    deployment, comparison = promotion.promote(store, brand, model, version, at, force=force)
+    deployment, comparison = promotion.promote(
+        store, brand, model, version, at, forced_by=forced_by, latency_budget_ms=latency_budget_ms
+    )
     _move_mlflow_alias(store, tracking_uri, deployment)
     return deployment, comparison
 
@@ -242,6 +263,9 @@ def _check_names(models: Sequence[str], known: Sequence[str]) -> None:
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     """A line on standard error that says what is being done, and for how long."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("starting", total=None)

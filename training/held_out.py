@@ -1,7 +1,7 @@
-"""What a model loses on each customer of a held-out cutoff, so that versions can be compared customer by customer."""
+"""What a model loses on each customer of held-out cutoffs, so that versions can be compared customer by customer."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 
 from features.instant import Instant
 from training.metrics import SMALLEST_PROBABILITY, calibration_bands, coverage
-from training.ranking_metrics import hour_log_loss, recall
+from training.ranking_metrics import hour_log_loss, normalised_discounted_gain, recall, top_hours_hit
+from training.slices import Codes, slices_of
 
 if TYPE_CHECKING:
     from features.history import Snapshot
 
 Floats = NDArray[np.float64]
-FILE = "losses.npz"
+_FILE = "losses{}.npz"
 _LIST_LENGTH = 10
 _LOSS = "loss_"
 _CALIBRATION = "calibration_"
+_LEAST_SPEND = 0.01
+"""Currency units; so that a window without any spend has a bias too."""
+_SLICE = "slice_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,9 @@ class HeldOut:
     """Losses by metric, one a customer: lower is better, NaN where the customer does not count.
 
     ``customer_keys`` are hashes, so that files kept with a model name nobody. The first metric is the one to tune by.
-    ``calibration`` holds what should be small, by name.
+    ``calibration`` holds what should be small, by name. ``bias`` is by how much what happened exceeded what was
+    predicted, in shares of its mean for amounts; empty where a model predicts no one number. ``slices`` are of
+    :data:`training.slices.SLICES`.
     """
 
     as_of: Instant
@@ -36,9 +42,8 @@ class HeldOut:
     customer_keys: NDArray[np.uint64]
     losses: dict[str, Floats]
     calibration: dict[str, float]
-
-    def is_comparable_with(self, other: "HeldOut") -> bool:
-        return (self.as_of, self.horizon_days) == (other.as_of, other.horizon_days)
+    bias: Floats = field(default_factory=lambda: np.zeros(0))
+    slices: dict[str, Codes] = field(default_factory=dict)
 
     @property
     def main_loss(self) -> float:
@@ -46,82 +51,73 @@ class HeldOut:
         return float(np.nanmean(next(iter(self.losses.values()))))
 
 
+Pair = tuple[HeldOut, HeldOut]
+"""What a champion and a challenger lost on one cutoff that is new to both."""
+
+
 def held_out(model: Any, snapshot: "Snapshot") -> HeldOut:
     """What the model loses on the snapshot, which it must not have been trained on."""
-    losses, calibration = _MEASURES[model.name](model, snapshot)
-    keys = np.array([_key(customer_id) for customer_id in snapshot.profiles.customer_ids], dtype=np.uint64)
-    return HeldOut(snapshot.as_of, snapshot.horizon_days, keys, losses, calibration)
+    losses, calibration, bias = _MEASURES[model.name](model, snapshot)
+    keys = customer_keys(snapshot.profiles.customer_ids)
+    return HeldOut(snapshot.as_of, snapshot.horizon_days, keys, losses, calibration, bias, slices_of(snapshot))
 
 
-def save_held_out(measured: HeldOut, folder: Path) -> None:
-    arrays: dict[str, Any] = {
-        "as_of": np.int64(measured.as_of),
-        "horizon_days": np.int64(measured.horizon_days),
-        "customer_keys": measured.customer_keys,
-    }
-    arrays |= {_LOSS + name: values for name, values in measured.losses.items()}
-    arrays |= {_CALIBRATION + name: np.float64(value) for name, value in measured.calibration.items()}
-    np.savez_compressed(folder / FILE, **arrays)
+def customer_keys(customer_ids: Sequence[str]) -> NDArray[np.uint64]:
+    return np.array([_key(customer_id) for customer_id in customer_ids], dtype=np.uint64)
 
 
-def load_held_out(folder: Path) -> HeldOut:
-    with np.load(folder / FILE, allow_pickle=False) as arrays:
+def save_held_out(measured: Sequence[HeldOut], folder: Path) -> None:
+    """A file a cutoff; :func:`load_held_out` gives them back in the same order."""
+    for number, one in enumerate(measured):
+        arrays: dict[str, Any] = {
+            "as_of": np.int64(one.as_of),
+            "horizon_days": np.int64(one.horizon_days),
+            "customer_keys": one.customer_keys,
+            "bias": one.bias,
+        }
+        arrays |= {_LOSS + name: values for name, values in one.losses.items()}
+        arrays |= {_CALIBRATION + name: np.float64(value) for name, value in one.calibration.items()}
+        arrays |= {_SLICE + name: codes for name, codes in one.slices.items()}
+        np.savez_compressed(folder / _file(number), allow_pickle=False, **arrays)
+
+
+def load_held_out(folder: Path) -> list[HeldOut]:
+    """Of each cutoff, newest first."""
+    found = []
+    while (folder / _file(len(found))).exists():
+        found.append(_load(folder / _file(len(found))))
+    return found
+
+
+def _file(number: int) -> str:
+    """The first one is of the newest cutoff, and all that versions of before had.
+
+    >>> _file(0), _file(1)
+    ('losses.npz', 'losses-1.npz')
+    """
+    return _FILE.format(f"-{number}" if number else "")
+
+
+def _load(path: Path) -> HeldOut:
+    with np.load(path, allow_pickle=False) as arrays:
+
+        def starting(prefix: str) -> dict[str, Any]:
+            return {name.removeprefix(prefix): arrays[name] for name in arrays.files if name.startswith(prefix)}
+
         return HeldOut(
             int(arrays["as_of"]),
             int(arrays["horizon_days"]),
             arrays["customer_keys"],
-            {name.removeprefix(_LOSS): arrays[name] for name in arrays.files if name.startswith(_LOSS)},
-            {
-                name.removeprefix(_CALIBRATION): float(arrays[name])
-                for name in arrays.files
-                if name.startswith(_CALIBRATION)
-            },
+            starting(_LOSS),
+            {name: float(value) for name, value in starting(_CALIBRATION).items()},
+            arrays["bias"] if "bias" in arrays.files else np.zeros(0),
+            starting(_SLICE),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PairedDifference:
-    """Challenger minus champion in one loss, over the customers both were measured on, with its 95 % interval."""
-
-    metric: str
-    champion: float
-    challenger: float
-    difference: float
-    low: float
-    high: float
-    customers: int
-
-
-def paired_differences(champion: HeldOut, challenger: HeldOut) -> list[PairedDifference]:
-    """One difference a metric that both have; they must have answered the same question."""
-    _, ours, theirs = np.intersect1d(champion.customer_keys, challenger.customer_keys, return_indices=True)
-    return [
-        _paired(name, champion.losses[name][ours], challenger.losses[name][theirs])
-        for name in champion.losses
-        if name in challenger.losses
-    ]
-
-
-def _paired(metric: str, champion: Floats, challenger: Floats) -> PairedDifference:
-    both = np.isfinite(champion) & np.isfinite(challenger)
-    change = (challenger - champion)[both]
-    count = len(change)
-    if not count:
-        return PairedDifference(metric, np.nan, np.nan, np.nan, -np.inf, np.inf, 0)
-    half_width = 1.96 * float(change.std(ddof=1)) / count**0.5 if count > 1 else np.inf
-    mean = float(change.mean())
-    return PairedDifference(
-        metric,
-        float(champion[both].mean()),
-        float(challenger[both].mean()),
-        mean,
-        mean - half_width,
-        mean + half_width,
-        count,
-    )
-
-
-Measured = tuple[dict[str, Floats], dict[str, float]]
+Measured = tuple[dict[str, Floats], dict[str, float], Floats]
+"""Losses, calibration, bias."""
+_NO_BIAS = np.zeros(0)
 
 
 def _churn(model: Any, snapshot: "Snapshot") -> Measured:
@@ -129,33 +125,46 @@ def _churn(model: Any, snapshot: "Snapshot") -> Measured:
     chance = model.predict(snapshot.features)
     likelihood = np.where(churned == 1, chance, 1 - chance)
     losses = {"log_loss": -np.log(np.maximum(likelihood, SMALLEST_PROBABILITY))}
-    return losses, {"calibration_error_beyond_chance": calibration_error_beyond_chance(churned, chance)}
+    calibration = {"calibration_error_beyond_chance": calibration_error_beyond_chance(churned, chance)}
+    return losses, calibration, churned - chance
 
 
 def _lifetime_value(model: Any, snapshot: "Snapshot") -> Measured:
     value = model.predict(snapshot.features)
-    miss = {
-        "absolute_error_of_median": np.abs(snapshot.spend - value.median),
-        "squared_error_of_mean": (snapshot.spend - value.mean) ** 2,
+    spend = snapshot.spend
+    losses = {
+        "absolute_error_of_median": np.abs(spend - value.median),
+        "squared_error_of_mean": (spend - value.mean) ** 2,
+        "pinball_loss_of_low": _pinball(spend - value.low, 0.1),
+        "pinball_loss_of_high": _pinball(spend - value.high, 0.9),
     }
     # The band from the 10 % to the 90 % quantile may hold more than 80 % where many spend nothing, never much less.
-    by_chance = 1.96 * (0.8 * 0.2 / max(len(snapshot.spend), 1)) ** 0.5
-    missing = 0.8 - by_chance - coverage(snapshot.spend, value.low, value.high)
-    return miss, {"coverage_missing_beyond_chance": max(0.0, missing)}
+    by_chance = 1.96 * (0.8 * 0.2 / max(len(spend), 1)) ** 0.5
+    missing = 0.8 - by_chance - coverage(spend, value.low, value.high)
+    bias = (spend - value.mean) / max(float(spend.mean()), _LEAST_SPEND)
+    return losses, {"coverage_missing_beyond_chance": max(0.0, missing)}, bias
+
+
+def _pinball(miss: Floats, level: float) -> Floats:
+    return np.maximum(level * miss, (level - 1) * miss)
 
 
 def _favourite_product(model: Any, snapshot: "Snapshot") -> Measured:
     ranked = model.rank(snapshot.profiles, snapshot.as_of, _LIST_LENGTH)
-    found = [
-        recall(products, basket, _LIST_LENGTH)
-        for (products, _), basket in zip(ranked, snapshot.next_basket, strict=True)
-    ]
-    return {"missed_at_10": 1 - np.array(found, dtype=np.float64)}, {}
+    lists = list(zip(ranked, snapshot.next_basket, strict=True))
+    found = [recall(products, basket, _LIST_LENGTH) for (products, _), basket in lists]
+    gain = [normalised_discounted_gain(products, basket, _LIST_LENGTH) for (products, _), basket in lists]
+    losses = {"missed_at_10": 1 - np.array(found), "missed_gain_at_10": 1 - np.array(gain)}
+    return losses, {}, _NO_BIAS
 
 
 def _send_time(model: Any, snapshot: "Snapshot") -> Measured:
-    shares = model.predict(snapshot.profiles, snapshot.as_of)
-    return {"log_loss": hour_log_loss(shares, *snapshot.purchase_hours)}, {}
+    shares, (offsets, hours) = model.predict(snapshot.profiles, snapshot.as_of), snapshot.purchase_hours
+    losses = {
+        "log_loss": hour_log_loss(shares, offsets, hours),
+        "missed_by_top_3_hours": 1 - top_hours_hit(shares, offsets, hours),
+    }
+    return losses, {}, _NO_BIAS
 
 
 def calibration_error_beyond_chance(actual: Floats, predicted: Floats) -> float:

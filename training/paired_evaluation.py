@@ -1,37 +1,79 @@
-"""Two versions measured on one held-out cutoff that neither of them was trained on.
+"""Two versions measured on held-out cutoffs that neither of them was trained on.
 
-Each version keeps a twin from before it was trained again with its held-out cutoff. The later of the two held-out
-cutoffs is new to both twins, so that is where they are compared.
+Each version knows what it lost at several cutoffs, each time as it was trained on what was over by then, and keeps the
+newest of these twins: the same model before it was trained again with its newest held-out cutoff. Where the versions'
+cutoffs differ, the older one's twin is measured at those of the newer one that are new to it.
 """
 
+from pathlib import Path
+
+import numpy as np
+
 from features.store import Store
-from training.held_out import HeldOut, held_out, load_held_out
+from training.errors import TrainingError
+from training.held_out import HeldOut, Pair, customer_keys, held_out, load_held_out
 from training.learners import learner
 from training.registry import Deployment
+from training.sample import take
 from training.version_record import HELD_OUT_FOLDER, read_record
 
 
-def measured_alike(
-    store: Store, brand: str, model: str, champion: Deployment, challenger: Deployment
-) -> tuple[HeldOut, HeldOut]:
-    """What the champion and the challenger lose on the later of their held-out cutoffs."""
+def measured_alike(store: Store, brand: str, model: str, champion: Deployment, challenger: Deployment) -> list[Pair]:
+    """What the champion and the challenger lost, a pair a cutoff, newest first.
+
+    Raises
+    ------
+    TrainingError
+        If one of the versions was not measured at all.
+    """
     first, second = _stored(store, champion), _stored(store, challenger)
-    if first.is_comparable_with(second):
-        return first, second
-    if first.as_of < second.as_of:
-        return _measured_at(store, brand, model, champion, challenger), second
-    return first, _measured_at(store, brand, model, challenger, champion)
+    if first[0].as_of <= second[0].as_of:
+        return _paired(store, brand, model, champion, first, challenger, second)
+    turned = _paired(store, brand, model, challenger, second, champion, first)
+    return [(later, former) for former, later in turned]
 
 
-def _stored(store: Store, deployment: Deployment) -> HeldOut:
-    return load_held_out(store.workspace / deployment.path / HELD_OUT_FOLDER)
+def _stored(store: Store, deployment: Deployment) -> list[HeldOut]:
+    folder = store.workspace / deployment.path / HELD_OUT_FOLDER
+    found = load_held_out(folder)
+    if not found:
+        raise TrainingError(f"{folder}: got no held-out losses, expected those of {deployment.model}")
+    return found
 
 
-def _measured_at(store: Store, brand: str, model: str, older: Deployment, newer: Deployment) -> HeldOut:
-    """The older version's twin on the newer one's cutoff, seeing what the newer one saw."""
+def _paired(
+    store: Store,
+    brand: str,
+    model: str,
+    older: Deployment,
+    older_measured: list[HeldOut],
+    newer: Deployment,
+    newer_measured: list[HeldOut],
+) -> list[Pair]:
+    known = {one.as_of: one for one in older_measured}
+    new = [one for one in newer_measured if one.as_of not in known and one.as_of > older_measured[0].as_of]
+    measured = known | {one.as_of: one for one in _measured_at(store, brand, model, older, newer, new)}
+    return [(measured[one.as_of], one) for one in newer_measured if one.as_of in measured]
+
+
+def _measured_at(
+    store: Store, brand: str, model: str, older: Deployment, newer: Deployment, cutoffs: list[HeldOut]
+) -> list[HeldOut]:
+    """The older version's twin at those cutoffs, on the customers that the newer one was measured on."""
+    if not cutoffs:
+        return []
     from features.history import open_history
 
     window = read_record(store.workspace / newer.path).window
-    twin = learner(model).load(store.workspace / older.path / HELD_OUT_FOLDER)
+    twin = learner(model).load(_twin(store.workspace / older.path))
+    found = []
     with open_history(store, brand, before=window.as_of) as past:
-        return held_out(twin, past.snapshot(window.validation_cutoff, window.horizon_days))
+        for wanted in sorted(cutoffs, key=lambda one: one.as_of):
+            snapshot = past.snapshot(wanted.as_of, window.horizon_days)
+            is_wanted = np.isin(customer_keys(snapshot.profiles.customer_ids), wanted.customer_keys)
+            found.append(held_out(twin, take(snapshot, np.flatnonzero(is_wanted))))
+    return found
+
+
+def _twin(folder: Path) -> Path:
+    return folder / HELD_OUT_FOLDER

@@ -11,6 +11,7 @@ from features.instant import to_iso
 from training.registry import Deployment, Served
 
 if TYPE_CHECKING:
+    from training.decision_counts import VersionCounts
     from training.pipeline import Trained
     from training.promotion import Comparison
     from training.retraining import Retrained
@@ -60,6 +61,7 @@ def comparison_document(comparison: "Comparison") -> Document:
         "champion": _side(comparison.champion, comparison.champion_record),
         "challenger": _side(comparison.challenger, comparison.challenger_record),
         "differences": comparison.differences,
+        "held_out_cutoffs": [to_iso(cutoff) for cutoff in comparison.cutoffs],
         "gates": comparison.gates,
         "passed": comparison.is_passed,
     }
@@ -94,22 +96,43 @@ def deployment_document(deployment: Deployment) -> Document:
     }
 
 
-def served(spans: Sequence[Served]) -> RenderableType:
-    table = _table("model", "version", "served from", "until", "because")
-    for span in spans:
-        until = "now" if span.served_until is None else to_iso(span.served_until)
-        table.add_row(span.model, span.version, to_iso(span.served_from), until, span.reason or "")
+def served(documents: Sequence[Document]) -> RenderableType:
+    table = _table("model", "version", "served from", "until", "decisions", "because")
+    for row in documents:
+        began = row["served_from"] or "–"
+        until = row["served_until"] or ("now" if row["served_from"] else "–")
+        table.add_row(row["model"], row["version"], began, until, str(row["decisions"]), row["reason"] or "")
     return table
 
 
-def served_document(span: Served) -> Document:
+def served_document(span: Served, counts: "VersionCounts") -> Document:
+    """``decisions`` is of the version, in all the times that it served."""
     return {
         "model": span.model,
         "version": span.version,
         "served_from": to_iso(span.served_from),
         "served_until": None if span.served_until is None else to_iso(span.served_until),
         "reason": span.reason,
+        "decisions": counts[span.model][span.version],
     }
+
+
+def never_champion(spans: Sequence[Served], counts: "VersionCounts", model: str | None) -> list[Document]:
+    """The versions that decided as a variant of an experiment only."""
+    champions = {(span.model, span.version) for span in spans}
+    return [
+        {
+            "model": name,
+            "version": version,
+            "served_from": None,
+            "served_until": None,
+            "reason": "variant of an experiment",
+            "decisions": decided,
+        }
+        for name, versions in counts.items()
+        for version, decided in versions.items()
+        if model in (None, name) and (name, version) not in champions
+    ]
 
 
 def _compared(comparison: "Comparison") -> RenderableType:

@@ -10,7 +10,8 @@ from features.instant import Instant, to_iso
 from features.store import Store
 from features.vector import FINGERPRINT
 from training import tracking
-from training.held_out import held_out, save_held_out
+from training.errors import NotEnoughData
+from training.held_out import HeldOut, held_out, save_held_out
 from training.learners import Learner
 from training.model_card import model_card
 from training.model_files import install, version_path
@@ -19,6 +20,9 @@ from training.training_data import TrainingData
 from training.tuning import Fold, Parameters, Tuned, time_ordered_folds, tune
 from training.validation_plots import draw
 from training.version_record import HELD_OUT_FOLDER, VersionRecord, write_record
+
+HELD_OUT_CUTOFFS = 3
+"""At so many, where the history has them, a version is measured before it may be compared with others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +86,25 @@ def _fit(
     twin_folder = saved / HELD_OUT_FOLDER
     twin_folder.mkdir(parents=True)
     twin.save(twin_folder)
-    save_held_out(held_out(twin, data.validation), twin_folder)
+    earlier = _earlier_held_out(learner, data, parameters, attempt)
+    save_held_out([held_out(twin, data.validation), *earlier], twin_folder)
     learner.fit(data.snapshots, parameters, attempt.seed).save(saved)
     write_record(record, saved)
     draw(twin, data.validation, folder / "plots")
     (folder / "model_card.md").write_text(model_card(record), encoding="utf-8")
     return record
+
+
+def _earlier_held_out(learner: Learner, data: TrainingData, parameters: Parameters, attempt: Attempt) -> list[HeldOut]:
+    """What the model loses at cutoffs before the newest, each time trained on what was over by then; newest first."""
+    measured = []
+    for training, later in reversed(time_ordered_folds(data.snapshots)[-HELD_OUT_CUTOFFS:-1]):
+        attempt.report(f"{learner.name}: measuring at an earlier cutoff")
+        try:
+            measured.append(held_out(learner.fit(training, parameters, attempt.seed), later))
+        except NotEnoughData:
+            break  # still earlier there is less
+    return measured
 
 
 def _parameters(

@@ -103,7 +103,7 @@ def make_version(sqlite_store: Store) -> MakeVersion:
         keys = np.arange(len(losses), dtype=np.uint64)
         measured = HeldOut(50, horizon_days, keys, {"log_loss": np.array(losses)},
                            {"calibration_error_beyond_chance": miscalibration})  # fmt: skip
-        save_held_out(measured, folder / HELD_OUT_FOLDER)
+        save_held_out([measured], folder / HELD_OUT_FOLDER)
         with sqlite_store.writing() as connection:
             alias = CHALLENGER if ("churn", CHAMPION) in current(connection, "default") else CHAMPION
             return deploy(connection, "default", "churn", version, alias, run_id, path, NOW, None)

@@ -51,7 +51,7 @@ def test_an_alias_moved_in_mlflow_is_served(sqlite_store: Store, tracker: Tracke
 
 @pytest.mark.usefixtures("two_versions")
 def test_a_promotion_that_did_not_reach_mlflow_is_put_right(sqlite_store: Store, tracker: Tracker) -> None:
-    promote(sqlite_store, "default", "churn", "2", NOW, force=True)
+    promote(sqlite_store, "default", "churn", "2", NOW, forced_by="anna")
 
     assert follow_once(sqlite_store, tracker, NOW) == []
     assert champion(sqlite_store).version == "2"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from features.profiles import empty
+from features.vector import FEATURES
 from training.held_out import calibration_error_beyond_chance, held_out
 from training.validation_plots import draw
 
@@ -42,7 +43,8 @@ def snapshot(orders: Sequence[int] = (), **changes: Any) -> "Snapshot":
     n = len(orders)
     empty_hours = np.zeros(0, dtype=np.uint8)
     everybody = empty([f"customer-{number}" for number in range(n)])
-    plain = Snapshot(0, 30, everybody, np.zeros((n, 1)), np.array(orders, dtype=np.int64), np.zeros(n), [[]] * n,
+    features = np.zeros((n, len(FEATURES)))
+    plain = Snapshot(0, 30, everybody, features, np.array(orders, dtype=np.int64), np.zeros(n), [[]] * n,
                      np.zeros(n + 1, dtype=np.int64), empty_hours)  # fmt: skip
     return replace(plain, **changes)
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from features.store import Store
-from training.held_out import HeldOut, load_held_out, paired_differences, save_held_out
-from training.promotion import GateRefusedError, UnknownVersionError, compare, promote, rollback
+from training.held_out import HeldOut, load_held_out, save_held_out
+from training.paired_difference import paired_differences
+from training.promotion import GateRefusedError, UnknownVersionError, compare, promote
 from training.registry import CHALLENGER, CHAMPION, Deployment, current, history
+from training.rollback import rollback
 
 MakeVersion = Callable[..., Deployment]
 LOSSES = [0.2, 0.4, 0.6, 0.8] * 10
@@ -25,26 +27,27 @@ def champion_version(store: Store) -> str:
 
 
 def test_paired_difference_by_hand() -> None:
-    [difference] = paired_differences(measured([1.0, 2.0, 3.0]), measured([2.0, 2.0, 5.0]))
+    [difference] = paired_differences([(measured([1.0, 2.0, 3.0]), measured([2.0, 2.0, 5.0]))])
 
-    half_width = 1.96 * np.std([1.0, 0.0, 2.0], ddof=1) / 3**0.5
+    half_width = 1.959964 * np.std([1.0, 0.0, 2.0], ddof=1) / 3**0.5
     assert (difference.champion, difference.challenger, difference.difference) == (2.0, 3.0, 1.0)
     assert (difference.low, difference.high) == pytest.approx((1 - half_width, 1 + half_width))
 
 
 def test_only_customers_that_count_for_both_are_paired() -> None:
-    [difference] = paired_differences(measured([1.0, np.nan, 3.0], [1, 2, 3]), measured([9.0, 1.0, 4.0], [7, 2, 3]))
+    [difference] = paired_differences([(measured([1.0, np.nan, 3.0], [1, 2, 3]), measured([9.0, 1.0, 4.0], [7, 2, 3]))])
 
     assert (difference.customers, difference.difference) == (1, 1.0)
 
 
 def test_held_out_losses_survive_saving(sqlite_store: Store) -> None:
     before = measured([0.1, np.nan])
-    save_held_out(before, sqlite_store.workspace)
+    save_held_out([before, measured([0.3])], sqlite_store.workspace)
 
-    after = load_held_out(sqlite_store.workspace)
+    after, earlier = load_held_out(sqlite_store.workspace)
 
     assert (after.as_of, after.horizon_days, after.calibration) == (50, 30, before.calibration)
+    assert earlier.losses["log_loss"].tolist() == [0.3]
     np.testing.assert_array_equal(after.losses["log_loss"], before.losses["log_loss"])
 
 
@@ -72,9 +75,9 @@ def test_force_promotes_and_is_recorded(sqlite_store: Store, make_version: MakeV
     make_version("1", LOSSES)
     make_version("2", WORSE)
 
-    deployment, _ = promote(sqlite_store, "default", "churn", "2", now=10, force=True)
+    deployment, _ = promote(sqlite_store, "default", "churn", "2", now=10, forced_by="anna")
 
-    assert deployment.reason == "forced past not_worse_log_loss"
+    assert deployment.reason == "forced past not_worse_log_loss by anna"
 
 
 def test_a_difference_that_chance_explains_passes(sqlite_store: Store, make_version: MakeVersion) -> None:
