@@ -38,7 +38,7 @@ def compare_churn(cases: Sequence[Case]) -> Iterator[Finding]:
             yield Skipped(case.data, MODEL, f"{case.label}: {error}")
             continue
         actual = churned(case.test)
-        predicted = {OURS: model.predict(case.test.features)}
+        predicted = {OURS: model.predict(case.test.features, case.test.as_of)}
         for name, chance in references(case).items():
             if isinstance(chance, str):
                 yield Skipped(case.data, MODEL, f"{case.label}: {name} {chance}")

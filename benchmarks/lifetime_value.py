@@ -65,7 +65,7 @@ def compare_lifetime_value(cases: Sequence[Case]) -> Iterator[Finding]:
         except NotEnoughData as error:
             yield Skipped(case.data, MODEL, f"{case.label}: {error}")
             continue
-        value, actual = model.predict(case.test.features), case.test.spend
+        value, actual = model.predict(case.test.features, case.test.as_of), case.test.spend
         known: dict[str, Floats] = {}
         for name, spend in references(case).items():
             if isinstance(spend, str):

@@ -30,7 +30,7 @@ NAMES = (CHURN, LIFETIME_VALUE, FAVOURITE_PRODUCT, SEND_TIME)
 
 
 class Churn(Protocol):
-    def predict(self, features: Floats, /) -> Floats: ...
+    def predict(self, features: Floats, as_of: Instant, /) -> Floats: ...
 
 
 class Spend(Protocol):
@@ -45,8 +45,8 @@ class Spend(Protocol):
 
 
 class LifetimeValue(Protocol):
-    def mean(self, features: Floats, /) -> Floats: ...
-    def predict(self, features: Floats, /) -> Spend: ...
+    def mean(self, features: Floats, as_of: Instant, /) -> Floats: ...
+    def predict(self, features: Floats, as_of: Instant, /) -> Spend: ...
 
 
 class FavouriteProduct(Protocol):
@@ -125,8 +125,8 @@ def predict_each(
     """
     features = vector(profiles, as_of)
     usable = with_consent(profiles)
-    churn = None if models.churn is None else models.churn.predict(features)
-    spend = None if models.lifetime_value is None else models.lifetime_value.mean(features)
+    churn = None if models.churn is None else models.churn.predict(features, as_of)
+    spend = None if models.lifetime_value is None else models.lifetime_value.mean(features, as_of)
     hours = None if models.send_time is None else models.send_time.predict(usable, as_of)
     live = np.ones(len(offers.offers), dtype=np.bool_) if all_offers else is_valid_at(offers.rules, as_of)
     affinity = _affinity(models, usable, as_of, offers, live)

@@ -98,8 +98,8 @@ def score(
     usable = with_consent(profiles)
     features = vector(profiles, as_of)
     horizon = horizon_days(models) or DEFAULT_HORIZON_DAYS
-    churn = _of_churn(models, features, horizon)
-    spend = _of_spend(models, features)
+    churn = _of_churn(models, features, as_of, horizon)
+    spend = _of_spend(models, features, as_of)
     ranked = _of_favourites(models, usable, as_of, categories, favourites)
     hours = _of_hours(models, usable, as_of)
     next_purchase = _next_purchase(usable, as_of, churn, horizon)
@@ -139,10 +139,10 @@ _Cells = Sequence[tuple[Any, ...]]
 """For each customer the values of neighbouring columns."""
 
 
-def _of_churn(models: Models, features: Floats, horizon: float) -> _Cells:
+def _of_churn(models: Models, features: Floats, as_of: Instant, horizon: float) -> _Cells:
     if models.churn is None:
         return [(None, None, None)] * len(features)
-    probability = models.churn.predict(features)
+    probability = models.churn.predict(features, as_of)
     baseline = np.nan_to_num(features[:, _SPEND_DECAYED]) * (horizon / _DECAYED_DAYS)
     return [(p, risk_band(p), p * spend) for p, spend in zip(probability.tolist(), baseline.tolist(), strict=True)]
 
@@ -155,10 +155,10 @@ def _next_purchase(profiles: Profiles, as_of: Instant, churn: _Cells, horizon_da
     return [None if at == UNKNOWN or (is_lost and at < end) else at for at, is_lost in zip(found, lost, strict=True)]
 
 
-def _of_spend(models: Models, features: Floats) -> _Cells:
+def _of_spend(models: Models, features: Floats, as_of: Instant) -> _Cells:
     if models.lifetime_value is None:
         return [(None,) * (4 + len(LIFETIMES_DAYS))] * len(features)
-    spend: Spend = models.lifetime_value.predict(features)
+    spend: Spend = models.lifetime_value.predict(features, as_of)
     horizon = models.horizon_days.get(LIFETIME_VALUE)
     nothing = [None] * len(features)
     mean = spend.mean.tolist()

@@ -10,6 +10,10 @@ from training.errors import NotEnoughData
 DEFAULT_HORIZON_DAYS = 90
 _SHORTER_HORIZONS_DAYS = (60, 30, 14, 7)
 _LARGEST_COUNT = 10
+_SPACING_DAYS = 28
+_YEAR_DAYS = 364
+_LARGEST_COUNT_OF_YEARS = 27
+"""Where there are years of history: enough for each season to be seen twice."""
 
 
 class Span(Protocol):
@@ -45,12 +49,20 @@ def choose_cutoffs(history: Span, horizon_days: int | None) -> Cutoffs:
     """
     asked = [horizon_days] if horizon_days is not None else [DEFAULT_HORIZON_DAYS, *_SHORTER_HORIZONS_DAYS]
     for days in asked:
-        found = time_ordered(history.cutoffs(days, _LARGEST_COUNT), days)
+        found = time_ordered(history.cutoffs(days, _count(history, days)), days)
         if found is not None:
             return found if days == asked[0] else _shortened(found, _length_days(history))
     smallest = asked[-1]
     length = "no events" if history.first_at is None else f"{_length_days(history):.1f} days of events"
     raise NotEnoughData("history", length, f"more than {2 * smallest} days for a horizon of {smallest} days")
+
+
+def _count(history: Span, horizon_days: int) -> int:
+    """How many cutoffs are worth looking at: back to the same season a year before, where the history reaches it."""
+    room = _length_days(history) - horizon_days - _SPACING_DAYS
+    if room < _YEAR_DAYS:
+        return _LARGEST_COUNT
+    return int(min(1 + room // _SPACING_DAYS, _LARGEST_COUNT_OF_YEARS))
 
 
 def time_ordered(cutoffs: Sequence[Instant], horizon_days: int) -> Cutoffs | None:

@@ -122,7 +122,7 @@ _NO_BIAS = np.zeros(0)
 
 def _churn(model: Any, snapshot: "Snapshot") -> Measured:
     churned = (snapshot.orders == 0).astype(np.float64)
-    chance = model.predict(snapshot.features)
+    chance = model.predict(snapshot.features, snapshot.as_of)
     likelihood = np.where(churned == 1, chance, 1 - chance)
     losses = {"log_loss": -np.log(np.maximum(likelihood, SMALLEST_PROBABILITY))}
     calibration = {"calibration_error_beyond_chance": calibration_error_beyond_chance(churned, chance)}
@@ -130,7 +130,7 @@ def _churn(model: Any, snapshot: "Snapshot") -> Measured:
 
 
 def _lifetime_value(model: Any, snapshot: "Snapshot") -> Measured:
-    value = model.predict(snapshot.features)
+    value = model.predict(snapshot.features, snapshot.as_of)
     spend = snapshot.spend
     losses = {
         "absolute_error_of_median": np.abs(spend - value.median),

@@ -64,4 +64,4 @@ def answer(model: Any, profiles: Profiles, features: Any, as_of: int, favourites
         return model.rank(profiles, as_of, favourites)
     if model.name == "send-time":
         return model.predict(profiles, as_of)
-    return model.predict(features)
+    return model.predict(features, as_of)

@@ -10,11 +10,11 @@ from features.profile_tables import offsets_of, ranges
 if TYPE_CHECKING:
     from features.history import Snapshot
 
-MOST_CUSTOMERS = 50_000
-"""At one cutoff; beyond it the learning curves of these models are flat, while memory goes on growing."""
+MOST_ROWS = 500_000
+"""At all cutoffs together; beyond it the learning curves of these models are flat, while memory goes on growing."""
 
 
-def sample(snapshot: "Snapshot", generator: np.random.Generator, most: int = MOST_CUSTOMERS) -> "Snapshot":
+def sample(snapshot: "Snapshot", generator: np.random.Generator, most: int) -> "Snapshot":
     """The snapshot, of at most so many of its customers."""
     count = len(snapshot.profiles)
     if count <= most:

@@ -10,7 +10,7 @@ from features.instant import Instant
 from features.store import Store
 from training.cutoffs import Cutoffs, choose_cutoffs
 from training.errors import NotEnoughData
-from training.sample import sample
+from training.sample import MOST_ROWS, sample
 from training.version_record import DataWindow
 
 if TYPE_CHECKING:
@@ -72,10 +72,11 @@ def gather(
             raise NotEnoughData("history", "no events", "purchases of several weeks")
         cutoffs = choose_cutoffs(past, horizon_days)
         generator = np.random.default_rng(seed)
+        most = MOST_ROWS // len(cutoffs.all)
         snapshots = []
         for number, cutoff in enumerate(cutoffs.all, 1):
             report(f"looking at cutoff {number} of {len(cutoffs.all)}")
-            snapshots.append(sample(past.snapshot(cutoff, cutoffs.horizon_days), generator))
+            snapshots.append(sample(past.snapshot(cutoff, cutoffs.horizon_days), generator, most))
         data = TrainingData(past.first_at, past.last_at + 1, cutoffs, snapshots)
     _check(data)
     return data

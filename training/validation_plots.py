@@ -24,13 +24,13 @@ def draw(model: Any, snapshot: "Snapshot", folder: Path) -> None:
 
 
 def _churn(model: Any, snapshot: "Snapshot", folder: Path) -> None:
-    churned, chance = (snapshot.orders == 0).astype(np.float64), model.predict(snapshot.features)
+    churned, chance = (snapshot.orders == 0).astype(np.float64), model.predict(snapshot.features, snapshot.as_of)
     plots.calibration(churned, chance, "share without a purchase", folder / "calibration.png")
     plots.lift_by_decile(churned, chance, "share without a purchase", folder / "lift_by_decile.png")
 
 
 def _lifetime_value(model: Any, snapshot: "Snapshot", folder: Path) -> None:
-    mean = model.predict(snapshot.features).mean
+    mean = model.predict(snapshot.features, snapshot.as_of).mean
     plots.calibration(snapshot.spend, mean, "spend", folder / "calibration.png")
     plots.lift_by_decile(snapshot.spend, mean, "spend", folder / "lift_by_decile.png")
 

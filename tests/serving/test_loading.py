@@ -20,6 +20,7 @@ from serving.predictions import predict
 from training.models.calibration import Blend, Platt
 from training.models.churn import ChurnModel
 from training.models.recency_frequency import RecencyFrequency
+from training.models.season import NO_SEASON
 from training.models.trees import flatten
 from training.registry import CHALLENGER, CHAMPION, deploy
 from training.version_record import DataWindow, VersionRecord, write_record
@@ -35,7 +36,7 @@ def churn_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = np.random.default_rng(0).normal(size=(60, len(FEATURES)))
     booster = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1},
                              lightgbm.Dataset(rows, np.arange(60) % 2), 2)  # fmt: skip
-    ChurnModel(RecencyFrequency.silent(), flatten(booster), Blend(0.0, *Platt()), 30, {}).save(folder)
+    ChurnModel(RecencyFrequency.silent(), flatten(booster), Blend(0.0, *Platt()), NO_SEASON, 0, 30, {}).save(folder)
     window = DataWindow(0, NOW, 30, (), 0, 0, 0, 0)
     write_record(VersionRecord("churn", "default", FINGERPRINT, window, {}, {}, {}), folder)
     return folder

@@ -30,7 +30,7 @@ class Constant:
     def __init__(self, value):
         self.value = value
 
-    def predict(self, features):
+    def predict(self, features, _as_of):
         return np.full(len(features), self.value)
 
 
@@ -43,10 +43,10 @@ class Spends:
 
 
 class ConstantSpend:
-    def mean(self, features):
-        return self.predict(features).mean
+    def mean(self, features, as_of):
+        return self.predict(features, as_of).mean
 
-    def predict(self, features):
+    def predict(self, features, _as_of):
         return Spends(*(np.full(len(features), value) for value in (50.0, 40.0, 0.0, 90.0)))
 
 

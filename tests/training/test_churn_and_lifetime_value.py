@@ -12,6 +12,7 @@ import pytest
 from features.event_log import append
 from features.events import Event
 from features.history import Snapshot, open_history
+from features.instant import parse
 from features.store import open_store
 from features.vector import FEATURES, PURCHASES, PURPOSE_OF_FEATURE
 from training.errors import NotEnoughData, TrainingError
@@ -24,6 +25,7 @@ from training.models.manifest import FILE
 
 HORIZON_DAYS = 14
 MODELS = [ChurnModel, LifetimeValueModel]
+AS_OF = parse("2017-07-20")
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +61,8 @@ def fitted(snapshots: list[Snapshot]) -> Iterator[dict[Any, Any]]:
     return {model: model.fit(snapshots[:-1], {}, seed=0) for model in MODELS}
 
 
-def outputs(model: Any, features: np.ndarray) -> np.ndarray:
-    predicted = model.predict(features)
+def outputs(model: Any, features: np.ndarray, as_of: int) -> np.ndarray:
+    predicted = model.predict(features, as_of)
     return np.stack(predicted) if isinstance(predicted, tuple) else predicted
 
 
@@ -73,7 +75,7 @@ def test_a_saved_model_predicts_the_same(
     read = kind.load(tmp_path)
 
     features = snapshots[-1].features
-    np.testing.assert_array_equal(outputs(read, features), outputs(fitted[kind], features))
+    np.testing.assert_array_equal(outputs(read, features, AS_OF), outputs(fitted[kind], features, AS_OF))
     assert read.horizon_days == HORIZON_DAYS
 
 
@@ -81,9 +83,9 @@ def test_a_saved_model_predicts_the_same(
 def test_one_row_predicts_as_in_a_batch(kind: Any, fitted: dict[Any, Any], snapshots: list[Snapshot]) -> None:
     features = snapshots[-1].features[:9]
 
-    alone = np.concatenate([np.atleast_2d(outputs(fitted[kind], row[None, :]).T) for row in features])
+    alone = np.concatenate([np.atleast_2d(outputs(fitted[kind], row[None, :], AS_OF).T) for row in features])
 
-    np.testing.assert_array_equal(alone, np.atleast_2d(outputs(fitted[kind], features).T).reshape(alone.shape))
+    np.testing.assert_array_equal(alone, np.atleast_2d(outputs(fitted[kind], features, AS_OF).T).reshape(alone.shape))
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -91,7 +93,7 @@ def test_the_same_seed_fits_the_same_model(kind: Any, fitted: dict[Any, Any], sn
     again = kind.fit(snapshots[:-1], {}, seed=0)
 
     features = snapshots[-1].features
-    np.testing.assert_array_equal(outputs(again, features), outputs(fitted[kind], features))
+    np.testing.assert_array_equal(outputs(again, features, AS_OF), outputs(fitted[kind], features, AS_OF))
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -155,10 +157,10 @@ def test_churn_of_an_earlier_format_is_still_read(
     model = fitted[ChurnModel]
     model.save(tmp_path)
     manifest = json.loads((tmp_path / FILE).read_text())
-    del manifest["simple"], manifest["blend"]
+    del manifest["simple"], manifest["blend"], manifest["season"], manifest["calibrated_at"]
     (tmp_path / FILE).write_text(json.dumps({**manifest, "calibration": {"slope": 0.8, "intercept": -0.2}}))
 
-    chance = ChurnModel.load(tmp_path).predict(snapshots[-1].features)
+    chance = ChurnModel.load(tmp_path).predict(snapshots[-1].features, snapshots[-1].as_of)
 
     expected = sigmoid(0.8 * model.trees.predict_raw(snapshots[-1].features) - 0.2)
     np.testing.assert_allclose(chance, expected, rtol=1e-12)
@@ -176,7 +178,7 @@ def test_who_stays_away_longer_is_likelier_gone_by_the_simple_score(fitted: dict
 
 
 def test_quantiles_are_in_order_and_spend_is_never_negative(fitted: dict[Any, Any], snapshots: list[Snapshot]) -> None:
-    value = fitted[LifetimeValueModel].predict(snapshots[-1].features)
+    value = fitted[LifetimeValueModel].predict(snapshots[-1].features, snapshots[-1].as_of)
 
     assert (value.low >= 0).all()
     assert (value.low <= value.median).all()
@@ -205,7 +207,7 @@ def test_who_opted_out_of_profiling_still_gets_a_prediction(
     features = snapshots[-1].features.copy()
     features[:, [PURPOSE_OF_FEATURE[name] == PURCHASES for name in FEATURES]] = np.nan
 
-    assert np.isfinite(outputs(fitted[kind], features)).all()
+    assert np.isfinite(outputs(fitted[kind], features, AS_OF)).all()
 
 
 def test_risk_bands_rise_with_the_chance() -> None:

@@ -19,8 +19,9 @@ class Platt(NamedTuple):
     slope: float = 1.0
     intercept: float = 0.0
 
-    def probability(self, score: Floats) -> Floats:
-        return sigmoid(self.slope * score + self.intercept)
+    def probability(self, score: Floats, level: float = 0.0) -> Floats:
+        """``level`` is added to the log-odds."""
+        return sigmoid(self.slope * score + (self.intercept + level))
 
 
 class Blend(NamedTuple):
@@ -33,8 +34,9 @@ class Blend(NamedTuple):
     trees: float
     intercept: float
 
-    def probability(self, simple: Floats, trees: Floats) -> Floats:
-        return sigmoid(self.simple * simple + self.trees * trees + self.intercept)
+    def probability(self, simple: Floats, trees: Floats, level: float = 0.0) -> Floats:
+        """``level`` is added to the log-odds."""
+        return sigmoid(self.simple * simple + self.trees * trees + (self.intercept + level))
 
 
 def fit_platt(score: Floats, outcome: Floats) -> Platt:

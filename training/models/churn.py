@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from features.instant import Instant
 from features.vector import BROWSING, FEATURES, MESSAGES, PURCHASES
 from training.errors import NotEnoughData
 from training.evaluation import Evaluation
@@ -30,6 +31,7 @@ from training.models.gradient_boosting import (
 )
 from training.models.manifest import read_manifest, write_manifest
 from training.models.recency_frequency import RecencyFrequency
+from training.models.season import NO_SEASON, Season
 from training.models.trees import FlatTrees
 from training.search_space import Range
 
@@ -69,7 +71,8 @@ def risk_band(probability: float) -> str:
 class ChurnModel:
     """Gradient-boosted trees on the feature vector, blended with a score of recency and frequency.
 
-    The newest cutoff says how much each deserves: with little history mostly the simple score, with much the trees.
+    The newest cutoff says how much each deserves: with little history mostly the simple score, with much the trees. It
+    is what the blend is calibrated on, so ``season`` adds by how much the level at the instant asked for differs.
     """
 
     name: ClassVar[str] = "churn"
@@ -77,6 +80,8 @@ class ChurnModel:
     simple: RecencyFrequency
     trees: FlatTrees
     blend: Blend
+    season: Season
+    calibrated_at: Instant
     horizon_days: int
     importance: dict[str, float]
     """Share of the trees' gain by feature."""
@@ -91,35 +96,33 @@ class ChurnModel:
         """
         if not snapshots:
             raise NotEnoughData("cutoffs", "none", "at least one with a whole horizon after it")
+        from training.models.season_training import season_of_odds
+
         teaching, newest = teaching_and_newest(snapshots)
         _check(teaching, "to learn from")
         _check(newest, "to calibrate on")
-        earlier, latest = _rows(teaching), _rows(newest)
-        purposes = (PURCHASES, BROWSING, MESSAGES)
-        taught = with_blanked(earlier, purposes, FEATURES, seed)
-        early, rounds = boost("binary", taught, latest, parameters, seed, most_leaves=MOST_LEAVES)
+        season = season_of_odds(snapshots, [churned(snapshot) for snapshot in snapshots])
+        earlier, latest, everything = (_rows(part, season) for part in (teaching, newest, snapshots))
+        early, rounds = boost("binary", _blanked(earlier, seed), latest, parameters, seed, most_leaves=MOST_LEAVES)
         simple = RecencyFrequency.fit(earlier.features, earlier.target)
         scores = (simple.predict_raw(latest.features), early.predict_raw(latest.features))
-        everything = _rows(snapshots)
         trees, gains = boost_rounds(
-            "binary",
-            with_blanked(everything, purposes, FEATURES, seed),
-            parameters,
-            rounds,
-            seed,
-            most_leaves=MOST_LEAVES,
+            "binary", _blanked(everything, seed), parameters, rounds, seed, most_leaves=MOST_LEAVES
         )
         return cls(
             RecencyFrequency.fit(everything.features, everything.target),
             trees,
             fit_blend(*scores, latest.target),
+            season,
+            newest[-1].as_of,
             newest[-1].horizon_days,
             shares_by_name(gains, FEATURES),
         )
 
-    def predict(self, features: Floats) -> Floats:
-        """The chance of no purchase in the horizon, for each row of feature vectors."""
-        return self.blend.probability(self.simple.predict_raw(features), self.trees.predict_raw(features))
+    def predict(self, features: Floats, as_of: Instant) -> Floats:
+        """The chance of no purchase in the horizon from ``as_of`` on, for each row of feature vectors of then."""
+        level = self.season.between(as_of, self.calibrated_at)
+        return self.blend.probability(self.simple.predict_raw(features), self.trees.predict_raw(features), level)
 
     def save(self, folder: Path) -> None:
         self.trees.save(folder, TREES)
@@ -127,6 +130,8 @@ class ChurnModel:
             "horizon_days": self.horizon_days,
             "simple": self.simple.words(),
             "blend": self.blend._asdict(),
+            "season": self.season.words(),
+            "calibrated_at": self.calibrated_at,
             "importance": self.importance,
         }
         write_manifest(folder, self.name, words)
@@ -138,7 +143,16 @@ class ChurnModel:
             simple, blend = RecencyFrequency.silent(), Blend(0.0, *Platt(**words["calibration"]))
         else:
             simple, blend = RecencyFrequency.of(words["simple"]), Blend(**words["blend"])
-        return cls(simple, FlatTrees.load(folder, TREES), blend, words["horizon_days"], words["importance"])
+        season = Season.of(words["season"]) if "season" in words else NO_SEASON  # older versions know of none
+        return cls(
+            simple,
+            FlatTrees.load(folder, TREES),
+            blend,
+            season,
+            words.get("calibrated_at", 0),
+            words["horizon_days"],
+            words["importance"],
+        )
 
 
 def churned(snapshot: "Snapshot") -> Floats:
@@ -146,8 +160,18 @@ def churned(snapshot: "Snapshot") -> Floats:
     return np.asarray(snapshot.orders == 0, dtype=np.float64)
 
 
-def _rows(snapshots: "Sequence[Snapshot]") -> Rows:
-    return stack([Rows(snapshot.features, churned(snapshot)) for snapshot in snapshots])
+def _rows(snapshots: "Sequence[Snapshot]", season: Season) -> Rows:
+    """The trees start from the level of their cutoff, and learn what differs between customers."""
+    return stack(
+        [
+            Rows(snapshot.features, churned(snapshot), np.full(len(snapshot.orders), season.at(snapshot.as_of)))
+            for snapshot in snapshots
+        ]
+    )
+
+
+def _blanked(rows: Rows, seed: int) -> Rows:
+    return with_blanked(rows, (PURCHASES, BROWSING, MESSAGES), FEATURES, seed)
 
 
 def _check(snapshots: "Sequence[Snapshot]", purpose: str) -> None:
@@ -159,7 +183,7 @@ def _check(snapshots: "Sequence[Snapshot]", purpose: str) -> None:
 
 def evaluate(model: ChurnModel, snapshot: "Snapshot") -> Evaluation:
     """On a cutoff that the model was not trained on, beside the days since the last purchase."""
-    actual, chance = churned(snapshot), model.predict(snapshot.features)
+    actual, chance = churned(snapshot), model.predict(snapshot.features, snapshot.as_of)
     recency = np.nan_to_num(snapshot.features[:, _RECENCY], nan=NEVER_DAYS)
     generator = np.random.default_rng(BOOTSTRAP_SEED)
     difference = paired_bootstrap(area_under_curve, actual, chance, recency, generator)

@@ -57,7 +57,13 @@ class Rows:
 
 
 def stack(parts: Sequence[Rows]) -> Rows:
-    return Rows(np.concatenate([part.features for part in parts]), np.concatenate([part.target for part in parts]))
+    """One after the other; with starts only if all have one."""
+    starts = [part.start for part in parts if part.start is not None]
+    return Rows(
+        np.concatenate([part.features for part in parts]),
+        np.concatenate([part.target for part in parts]),
+        np.concatenate(starts) if len(starts) == len(parts) else None,
+    )
 
 
 def teaching_and_newest(snapshots: "Sequence[Snapshot]") -> "tuple[list[Snapshot], list[Snapshot]]":

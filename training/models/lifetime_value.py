@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.compiled import compiled
+from features.instant import Instant
 from features.vector import FEATURES
 from training.errors import NotEnoughData
 from training.evaluation import Evaluation
 from training.models.calibration import Platt
 from training.models.manifest import read_manifest, write_manifest
+from training.models.season import NO_SEASON, Season
 from training.models.trees import FlatTrees
 from training.search_space import Range
 
@@ -65,6 +67,14 @@ class Parts(NamedTuple):
     spread: FlatTrees
 
 
+class Seasons(NamedTuple):
+    """Curves of the logarithm of the mean, the log odds of any purchase, and the logarithm of what is then spent."""
+
+    mean: Season = NO_SEASON
+    any: Season = NO_SEASON
+    location: Season = NO_SEASON
+
+
 class Shape(NamedTuple):
     """Quantiles of the standardised residuals at ``levels``."""
 
@@ -74,7 +84,9 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LifetimeValueModel:
-    """``scale`` brings the predicted total to the actual one of the newest cutoff."""
+    """``scale`` brings the predicted total to the actual one of the newest cutoff, which was at ``calibrated_at``, as
+    ``calibration`` does the chance of any purchase; the seasons add by how much the levels asked for differ.
+    """
 
     name: ClassVar[str] = "lifetime-value"
 
@@ -82,6 +94,8 @@ class LifetimeValueModel:
     calibration: Platt
     shape: Shape
     scale: float
+    seasons: Seasons
+    calibrated_at: Instant
     horizon_days: int
     importance: dict[str, float]
 
@@ -102,20 +116,23 @@ class LifetimeValueModel:
             raise NotEnoughData("customers who spent in a horizon", spenders, f"at least {FEWEST_SPENDERS}")
         return fit(snapshots, parameters, seed)
 
-    def mean(self, features: Floats) -> Floats:
+    def mean(self, features: Floats, as_of: Instant) -> Floats:
         """The mean of :meth:`predict` alone, for who cannot wait for the quantiles."""
-        return self._mean(features, start_of(features, self.horizon_days))
+        return self._mean(features, start_of(features, self.horizon_days), as_of)
 
-    def _mean(self, features: Floats, start: Floats) -> Floats:
-        mean: Floats = self.scale * np.exp(start + self.parts.mean.predict_raw(features))
+    def _mean(self, features: Floats, start: Floats, as_of: Instant) -> Floats:
+        level = self.seasons.mean.between(as_of, self.calibrated_at)
+        mean: Floats = self.scale * np.exp(start + (self.parts.mean.predict_raw(features) + level))
         return mean
 
-    def predict(self, features: Floats) -> LifetimeValue:
-        """For each row of feature vectors."""
+    def predict(self, features: Floats, as_of: Instant) -> LifetimeValue:
+        """Over the horizon from ``as_of`` on, for each row of feature vectors of then."""
         start = start_of(features, self.horizon_days)
-        mean = self._mean(features, start)
-        chance = self.calibration.probability(self.parts.any.predict_raw(features))
-        location = start + self.parts.location.predict_raw(features)
+        mean = self._mean(features, start, as_of)
+        any_level = self.seasons.any.between(as_of, self.calibrated_at)
+        level = self.seasons.location.at(as_of)
+        chance = self.calibration.probability(self.parts.any.predict_raw(features), any_level)
+        location = start + (self.parts.location.predict_raw(features) + level)
         spread = np.exp(self.parts.spread.predict_raw(features))
 
         def quantile(level: float) -> Floats:
@@ -133,6 +150,8 @@ class LifetimeValueModel:
             "horizon_days": self.horizon_days,
             "scale": self.scale,
             "calibration": self.calibration._asdict(),
+            "seasons": {name: season.words() for name, season in self.seasons._asdict().items()},
+            "calibrated_at": self.calibrated_at,
             "importance": self.importance,
         }
         write_manifest(folder, self.name, words)
@@ -143,8 +162,16 @@ class LifetimeValueModel:
         with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
             shape = Shape(arrays["levels"], arrays["quantiles"])
         parts = Parts(*(FlatTrees.load(folder, part) for part in Parts._fields))
+        known = words.get("seasons", {})  # older versions know of none
         return cls(
-            parts, Platt(**words["calibration"]), shape, words["scale"], words["horizon_days"], words["importance"]
+            parts,
+            Platt(**words["calibration"]),
+            shape,
+            words["scale"],
+            Seasons(**{name: Season.of(season) for name, season in known.items()}),
+            words.get("calibrated_at", 0),
+            words["horizon_days"],
+            words["importance"],
         )
 
 
@@ -172,5 +199,5 @@ def evaluate(model: LifetimeValueModel, snapshot: "Snapshot") -> Evaluation:
     """On a cutoff that the model was not trained on, beside the decayed spend scaled to the horizon."""
     from training.models.lifetime_value_evaluation import evaluate_spend
 
-    predicted = model.predict(snapshot.features)
+    predicted = model.predict(snapshot.features, snapshot.as_of)
     return evaluate_spend(predicted, decayed_spend(snapshot.features, snapshot.horizon_days), snapshot.spend)

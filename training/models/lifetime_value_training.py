@@ -1,7 +1,7 @@
 """How the lifetime value model is fitted: on the earlier cutoffs, judged and levelled on the newest."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,9 +21,11 @@ from training.models.lifetime_value import (
     Floats,
     LifetimeValueModel,
     Parts,
+    Seasons,
     Shape,
     start_of,
 )
+from training.models.season_training import season_of_amounts, season_of_logarithms, season_of_odds
 from training.models.trees import FlatTrees
 
 if TYPE_CHECKING:
@@ -42,8 +44,9 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
     teaching, newest = teaching_and_newest(snapshots)
     _check_spenders(teaching, "to learn from")
     _check_spenders(newest, "to calibrate on")
-    judge = _Material(newest)
-    earlier, everything = _Material(teaching), _Material(snapshots)
+    seasons = _seasons(snapshots)
+    judge = _Material(newest, seasons)
+    earlier, everything = _Material(teaching, seasons), _Material(snapshots, seasons)
 
     def grown(
         objective: str, rows: str, parameters: Mapping[str, float | int]
@@ -67,6 +70,8 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
         fit_platt(early_any.predict_raw(features), (spend > 0).astype(np.float64)),
         Shape(LEVELS, np.quantile(residual, LEVELS)),
         float(spend.sum() / max(predicted.sum(), LEAST_SPEND)),
+        seasons,
+        newest[-1].as_of,
         newest[-1].horizon_days,
         shares_by_name(gains, FEATURES),
     )
@@ -78,21 +83,42 @@ def _check_spenders(snapshots: "Sequence[Snapshot]", purpose: str) -> None:
         raise NotEnoughData(f"customers who spent, {purpose}", spenders, f"at least {FEWEST_IN_A_PART}")
 
 
+def _seasons(snapshots: "Sequence[Snapshot]") -> Seasons:
+    spends = [snapshot.spend for snapshot in snapshots]
+    bought = [(spend > 0).astype(np.float64) for spend in spends]
+    return Seasons(
+        season_of_amounts(snapshots, spends),
+        season_of_odds(snapshots, bought),
+        season_of_logarithms(snapshots, spends, LEAST_SPEND),
+    )
+
+
+class _Levels(NamedTuple):
+    """Of each row, what the seasons say of its cutoff."""
+
+    mean: Floats
+    any: Floats
+    location: Floats
+
+
 class _Material:
     """The rows of several snapshots for each of the four forests."""
 
-    def __init__(self, snapshots: "Sequence[Snapshot]") -> None:
+    def __init__(self, snapshots: "Sequence[Snapshot]", seasons: Seasons) -> None:
         self.features: Floats = np.concatenate([snapshot.features for snapshot in snapshots])
         self.spend: Floats = np.concatenate([snapshot.spend for snapshot in snapshots])
         self.horizon_days = snapshots[-1].horizon_days
         self.start = start_of(self.features, self.horizon_days)
         self.spent = self.spend > 0
+        sizes = [len(snapshot.spend) for snapshot in snapshots]
+        self.levels = _Levels(*(np.repeat([season.at(s.as_of) for s in snapshots], sizes) for season in seasons))
         self.location: FlatTrees | None = None
 
     @property
     def log_spend(self) -> Floats:
-        """Of those who spent, over the start."""
-        logarithm: Floats = np.log(np.maximum(self.spend[self.spent], LEAST_SPEND)) - self.start[self.spent]
+        """Of those who spent, over the start and the level of the cutoff."""
+        expected = self.start + self.levels.location
+        logarithm: Floats = np.log(np.maximum(self.spend[self.spent], LEAST_SPEND)) - expected[self.spent]
         return logarithm
 
     @property
@@ -104,16 +130,18 @@ class _Material:
 
     def plain(self, rows: str) -> Rows:
         if rows == "spend":
-            return Rows(self.features, self.spend, self.start)
+            return Rows(self.features, self.spend, self.start + self.levels.mean)
         if rows == "any":
-            return Rows(self.features, self.spent.astype(np.float64))
+            return Rows(self.features, self.spent.astype(np.float64), self.levels.any)
         if rows == "log_spend":
             return Rows(self.features[self.spent], self.log_spend)
         return Rows(self.features[self.spent], np.log(np.abs(self.residual) + LEAST_RESIDUAL))
 
     def rows(self, rows: str, seed: int) -> Rows:
         """With copies in which a purpose is blanked; the start of such a copy knows no spend."""
-        blanked = with_blanked(self.plain(rows), _PURPOSES, FEATURES, seed)
         if rows != "spend":
-            return blanked
-        return Rows(blanked.features, blanked.target, start_of(blanked.features, self.horizon_days))
+            return with_blanked(self.plain(rows), _PURPOSES, FEATURES, seed)
+        levelled = Rows(self.features, self.spend, self.levels.mean)
+        blanked = with_blanked(levelled, _PURPOSES, FEATURES, seed)
+        start = start_of(blanked.features, self.horizon_days) + np.asarray(blanked.start)
+        return Rows(blanked.features, blanked.target, start)

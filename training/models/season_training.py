@@ -1,0 +1,155 @@
+"""The season curve, learned from how far a simple model that knows no calendar strayed at each past cutoff.
+
+These strayings are a short series. It is explained by a Gaussian process (Rasmussen & Williams 2006, 4.2.3 and 5.4): a
+part that comes back every year and a part that is remembered for some months, each as large as the series supports.
+Where no year of history exists, the yearly part has nothing to say and the level falls back to the mean.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from features.instant import MICROSECONDS_PER_DAY, Instant
+from features.vector import FEATURES
+from training.models.logistic import sigmoid
+from training.models.recency_frequency import RecencyFrequency
+from training.models.season import NO_SEASON, YEAR_DAYS, Floats, Season
+
+if TYPE_CHECKING:
+    from features.history import Snapshot
+
+AHEAD_DAYS = 730
+"""The table ends there; the season after is that of two years before the end."""
+SIZES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+"""Standard deviations of the level that are considered, in logarithms or log odds."""
+YEARLY_SHARES = (0.0, 0.5, 0.8, 0.95)
+"""Of the variance, how much comes back every year."""
+SMOOTHNESS = 0.6
+"""Of the yearly part: cutoffs six weeks apart correlate 0.5, a quarter apart 0.06."""
+MEMORIES_DAYS = (45.0, 150.0)
+LEAST_NOISE = 0.02
+"""Standard deviation of a cutoff's level besides what its number of customers explains."""
+LEAST_SPEND = 0.01
+"""Currency units."""
+RIDGE = 1.0
+_LEVEL_STEPS = 30
+_SPEND_TERMS = np.array(
+    [FEATURES.index(name) for name in ("spend_decayed_30", "spend_decayed_90", "spend_decayed_365", "orders_decayed_90",
+                                       "days_since_last_order")]
+)  # fmt: skip
+
+
+def season_of_odds(snapshots: "Sequence[Snapshot]", outcomes: Sequence[Floats]) -> Season:
+    """Of the log odds of a yes-or-no outcome, one array of 0 and 1 a snapshot."""
+    everything = np.concatenate(outcomes)
+    if not 0 < everything.mean() < 1:
+        return NO_SEASON
+    simple = RecencyFrequency.fit(np.concatenate([snapshot.features for snapshot in snapshots]), everything)
+    scores = [simple.predict_raw(snapshot.features) for snapshot in snapshots]
+    strayed = [_shift(score, float(outcome.mean())) for score, outcome in zip(scores, outcomes, strict=True)]
+    noise = [_noise_of_shift(score + shift) for score, shift in zip(scores, strayed, strict=True)]
+    return learn_season([snapshot.as_of for snapshot in snapshots], np.array(strayed), np.array(noise))
+
+
+def _shift(score: Floats, share: float) -> float:
+    """What must be added to the log odds for their mean chance to be the share that came true."""
+    wanted = min(max(share, 0.5 / score.size), 1 - 0.5 / score.size)
+    low, high = -20.0, 20.0
+    for _ in range(_LEVEL_STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sigmoid(score + middle).mean() < wanted else (low, middle)
+    return (low + high) / 2
+
+
+def _noise_of_shift(score: Floats) -> float:
+    chance = sigmoid(score)
+    return float(1 / np.sqrt(np.maximum((chance * (1 - chance)).sum(), 0.25)))
+
+
+def season_of_amounts(snapshots: "Sequence[Snapshot]", amounts: Sequence[Floats]) -> Season:
+    """Of the logarithm of amounts that are not negative, one array a snapshot."""
+    everything = np.concatenate(amounts)
+    if everything.sum() <= 0:
+        return NO_SEASON
+    columns = [_spend_columns(snapshot.features) for snapshot in snapshots]
+    weights = _fit_log_mean(np.concatenate(columns), everything)
+    strayed, noise = [], []
+    for terms, amount in zip(columns, amounts, strict=True):
+        mean = np.exp(np.clip(terms @ weights, -20.0, 20.0))
+        total = max(float(amount.sum()), LEAST_SPEND)
+        strayed.append(np.log(total / mean.sum()))
+        noise.append(np.sqrt(((amount - mean * total / mean.sum()) ** 2).sum()) / total)
+    return learn_season([snapshot.as_of for snapshot in snapshots], np.array(strayed), np.array(noise))
+
+
+def season_of_logarithms(snapshots: "Sequence[Snapshot]", amounts: Sequence[Floats], least: float) -> Season:
+    """Of the mean logarithm of the amounts above zero, one array a snapshot; ``least`` stands for what is below it."""
+    spent = [amount > 0 for amount in amounts]
+    columns = [_spend_columns(snapshot.features)[chosen] for snapshot, chosen in zip(snapshots, spent, strict=True)]
+    logs = [np.log(np.maximum(amount[chosen], least)) for amount, chosen in zip(amounts, spent, strict=True)]
+    terms = np.concatenate(columns)
+    ridge = np.append(np.full(terms.shape[1] - 1, RIDGE), 1e-9)
+    weights = np.linalg.solve(terms.T @ terms + np.diag(ridge), terms.T @ np.concatenate(logs))
+    known = [k for k, log in enumerate(logs) if len(log) > 1]
+    residuals = [logs[k] - columns[k] @ weights for k in known]
+    strayed = np.array([residual.mean() for residual in residuals])
+    noise = np.array([max(residual.std(), LEAST_NOISE) / np.sqrt(residual.size) for residual in residuals])
+    return learn_season([snapshots[k].as_of for k in known], strayed, noise)
+
+
+def _spend_columns(features: Floats) -> Floats:
+    logarithms = np.log1p(np.maximum(np.nan_to_num(features[:, _SPEND_TERMS], nan=0.0), 0.0))
+    return np.column_stack([logarithms, np.ones(len(features))])
+
+
+def _fit_log_mean(columns: Floats, amounts: Floats) -> Floats:
+    """Coefficients of the logarithm of the mean (quasi-Poisson, by Newton's method with halved steps)."""
+    scaled = amounts / amounts.mean()
+    ridge = np.append(np.full(columns.shape[1] - 1, RIDGE), 0.0)
+
+    def badness(weights: Floats) -> float:
+        score = np.clip(columns @ weights, -20.0, 20.0)
+        return float((np.exp(score) - scaled * score).sum() + ridge @ weights**2 / 2)
+
+    weights = np.zeros(columns.shape[1])
+    least = badness(weights)
+    for _ in range(_LEVEL_STEPS):
+        mean = np.exp(np.clip(columns @ weights, -20.0, 20.0))
+        gradient = columns.T @ (mean - scaled) + ridge * weights
+        step = np.linalg.solve((columns * mean[:, None]).T @ columns + np.diag(ridge + 1e-9), gradient)
+        while (reached := badness(weights - step)) > least and float(np.abs(step).max()) > 1e-8:
+            step = step / 2
+        weights, least = weights - step, reached
+        if float(np.abs(step).max()) < 1e-8:
+            break
+    weights[-1] += np.log(amounts.mean())
+    return np.asarray(weights, dtype=np.float64)
+
+
+def learn_season(cutoffs: Sequence[Instant], strayed: Floats, noise: Floats) -> Season:
+    """The curve behind ``strayed``, what each cutoff was off by, known to within ``noise`` (standard deviations)."""
+    if len(cutoffs) < 2:
+        return NO_SEASON
+    days = np.array(cutoffs, dtype=np.float64) / MICROSECONDS_PER_DAY
+    first = int(days.min())
+    asked = np.arange(first, int(days.max()) + AHEAD_DAYS + 1, dtype=np.float64)
+    variance = noise**2 + LEAST_NOISE**2
+    curves, evidence = [], []
+    for size, share, memory in product(SIZES, YEARLY_SHARES, MEMORIES_DAYS):
+        between = _covariance(days[:, None] - days, size, share, memory)
+        factor = np.linalg.cholesky(between + np.diag(variance))
+        weights = np.linalg.solve(factor.T, np.linalg.solve(factor, strayed))
+        evidence.append(-0.5 * strayed @ weights - np.log(np.diag(factor)).sum())
+        curves.append(_covariance(asked[:, None] - days, size, share, memory) @ weights)
+    belief = np.exp(np.array(evidence) - max(evidence))
+    curve = belief / belief.sum() @ np.array(curves)
+    return Season(first, np.round(curve, 6).astype(np.float64))  # short in the manifest, and the same when read back
+
+
+def _covariance(apart_days: Floats, size: float, yearly: float, memory_days: float) -> Floats:
+    season = np.exp(-2.0 * (np.sin(np.pi * apart_days / YEAR_DAYS) / SMOOTHNESS) ** 2)
+    recent = np.exp(-np.abs(apart_days) / memory_days)
+    covariance: Floats = size**2 * (yearly * season + (1.0 - yearly) * recent)
+    return covariance
