@@ -16,6 +16,7 @@ VERBS = {
     "promote": "training.commands:promote",
     "rollback": "training.commands:rollback",
     "history": "training.commands:history",
+    "drift": "training.drift_command:drift",
     "examples": "training.commands:examples",
     "score": "serving.score_command:score",
     "plan": "serving.plan_command:plan",

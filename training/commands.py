@@ -49,7 +49,7 @@ def train(
 
     wanted = list(LEARNERS) if "all" in models else list(dict.fromkeys(models))
     _check_names(wanted, MODELS)
-    with opened(workspace, TrainingError, as_json=as_json) as store, _progress() as report:
+    with opened(workspace, TrainingError, as_json=as_json) as store, progress() as report:
         results = pipeline.train(
             store,
             wanted,
@@ -81,7 +81,7 @@ def retrain(
     from training import reports, retraining
 
     with opened(workspace, TrainingError, as_json=as_json) as store:
-        with _progress() as report:
+        with progress() as report:
             results = retraining.retrain(
                 store,
                 brand=brand,
@@ -122,7 +122,7 @@ def compare(
     _check_names([model] if model else [], MODELS)
     if version is not None and model is None:
         raise typer.BadParameter("got a version without a model, expected MODEL --version N")
-    with opened(workspace, TrainingError, as_json=as_json) as store, _progress() as report:
+    with opened(workspace, TrainingError, as_json=as_json) as store, progress() as report:
         with store.reading() as connection:
             deployed = dict.fromkeys(name for name, _alias in sorted(current(connection, brand)))
         comparisons = []
@@ -213,7 +213,7 @@ def examples(
     """The point-in-time training examples as a Parquet file, for notebooks."""
     from training.examples import write_examples
 
-    with opened(workspace, TrainingError, as_json=as_json) as store, _progress() as report:
+    with opened(workspace, TrainingError, as_json=as_json) as store, progress() as report:
         report("writing examples")
         rows = write_examples(store, brand, as_of, horizon_days, out)
     document = {"out": str(out), "rows": rows, "as_of": to_iso(as_of)}
@@ -261,7 +261,7 @@ def _check_names(models: Sequence[str], known: Sequence[str]) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
+def progress() -> Iterator[Callable[[str], None]]:
     """A line on standard error that says what is being done, and for how long."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

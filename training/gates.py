@@ -157,5 +157,5 @@ def _beyond_chance(bias: Floats) -> float:
     """How far the mean lies from zero outside its 99.9 % interval: there are many slices."""
     if len(bias) < 2:
         return 0.0
-    by_chance = 3.29 * float(bias.std(ddof=1)) / len(bias) ** 0.5
+    by_chance: float = 3.29 * float(bias.std(ddof=1)) / len(bias) ** 0.5
     return max(0.0, abs(float(bias.mean())) - by_chance)

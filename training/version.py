@@ -10,6 +10,7 @@ from features.instant import Instant, to_iso
 from features.store import Store
 from features.vector import FINGERPRINT
 from training import tracking
+from training.drift_reference import reference_of, save_reference
 from training.errors import NotEnoughData
 from training.held_out import HeldOut, held_out, save_held_out
 from training.learners import Learner
@@ -21,8 +22,8 @@ from training.tuning import Fold, Parameters, Tuned, time_ordered_folds, tune
 from training.validation_plots import draw
 from training.version_record import HELD_OUT_FOLDER, VersionRecord, write_record
 
-HELD_OUT_CUTOFFS = 3
-"""At so many, where the history has them, a version is measured before it may be compared with others."""
+HELD_OUT_CUTOFFS = 2
+"""At so many, where the history has them, a version is measured; each one more is one more training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,9 @@ def _fit(
     twin.save(twin_folder)
     earlier = _earlier_held_out(learner, data, parameters, attempt)
     save_held_out([held_out(twin, data.validation), *earlier], twin_folder)
-    learner.fit(data.snapshots, parameters, attempt.seed).save(saved)
+    model = learner.fit(data.snapshots, parameters, attempt.seed)
+    model.save(saved)
+    save_reference(reference_of(model, data.training[-1], data.validation, attempt.seed), saved)
     write_record(record, saved)
     draw(twin, data.validation, folder / "plots")
     (folder / "model_card.md").write_text(model_card(record), encoding="utf-8")
