@@ -111,7 +111,7 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
         profiles_as_of=profiles_as_of,
         writer=Writer(store),
         loader=loader,
-        metrics=Metrics(),
+        metrics=Metrics(store.workspace),
         record=partial(record, lake=store.lake),
         append=partial(_append, lake=store.lake),
     )

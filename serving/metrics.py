@@ -3,7 +3,10 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from serving.drift_metrics import DriftGauges
 
 LATENCY_BUCKETS_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 
@@ -13,10 +16,10 @@ class Metrics:
 
     To be called in an event loop. What is counted in one turn of it is added together after that turn: of requests
     that are answered together most are counted alike, and each addition is a lock and a write into a file. Seconds
-    differ, and are observed at once.
+    differ, and are observed at once. With a workspace, what the last look at drift found is shown too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, workspace: Path | None = None) -> None:
         # Not sooner: BentoML names the folder that its workers share before it makes the service.
         from prometheus_client import Counter, Histogram
 
@@ -34,6 +37,9 @@ class Metrics:
         self._children: dict[tuple[Any, ...], Any] = {}
         self._counted: defaultdict[tuple[Any, ...], int] = defaultdict(int)
         """By metric and labels, in this turn of the loop."""
+        self._drift = None if workspace is None else DriftGauges(workspace)
+        if self._drift is not None:
+            self._drift.start()
 
     def request(self, path: str, status: int, seconds: float) -> None:
         self._add_up_soon()
