@@ -1,6 +1,7 @@
 """The products that may be next for a customer, and what is known of each: rows for the ranker, in compiled code.
 
-A product the customer has bought is an *own* candidate; the others are *explored*: popular, or near in taste.
+A product the customer has bought is an *own* candidate; the others are *explored*, found by
+:mod:`training.models.exploration`.
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from features.compiled import compiled
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from training.models.collaborative_filtering import Tastes, taste_of
+from training.models.exploration import MOST_AFTER, MOST_NEAR, MOST_POPULAR, dot, explore
+from training.models.next_purchases import SCORES, SHARE_RECENT, NextPurchases, score_transitions
 from training.models.product_knowledge import ProductKnowledge, own_gap_days
-from training.models.purchase_histories import HALF_LIFE_DAYS, Codes, Floats, Integers, PurchaseHistories
+from training.models.purchase_histories import HALF_LIFE_DAYS, Codes, Floats, Integers, PurchaseHistories, orders_since
 
 CANDIDATE_FEATURES = (
     "share_of_decayed_orders",
@@ -35,11 +38,19 @@ CANDIDATE_FEATURES = (
     "decayed_lines_per_order",
     "days_since_order",
     "own_products",
+    "orders",
+    "share_of_next_baskets",
+    "share_of_first_purchases",
+    "returned",
+    "transition_recent",
+    "cosine_recent",
+    "transition_all",
+    "cosine_all",
+    "transition_lift",
 )
 MOST_OWN = 60
-MOST_POPULAR_EXPLORED = 10
-MOST_TASTE_EXPLORED = 10
-MOST_CANDIDATES = MOST_OWN + MOST_POPULAR_EXPLORED + MOST_TASTE_EXPLORED
+MOST_EXPLORED = MOST_POPULAR + 2 * MOST_AFTER + MOST_NEAR
+MOST_CANDIDATES = MOST_OWN + MOST_EXPLORED
 MOST_FOLDED_IN = 100
 """The taste is read from that many of the customer's products, the most decayed count first."""
 
@@ -93,12 +104,21 @@ def rhythm_at(as_of: Instant, order_at: Integers, order_lines: Floats | Integers
     return Rhythm(count, orders, count / max(tenure_days, 1.0), lines / orders, since_days)
 
 
+class Known(NamedTuple):
+    """All that is known of products, from whatever customers it was learned."""
+
+    products: ProductKnowledge
+    following: NextPurchases
+    tastes: Tastes
+
+
 @compiled
 def fill_candidates(
     i: int,
     histories: PurchaseHistories,
-    knowledge: ProductKnowledge,
-    tastes: Tastes,
+    known: Known,
+    scores: Floats,
+    touched: Codes,
     entry: Integers,
     code: Codes,
     rows: Floats,
@@ -107,6 +127,8 @@ def fill_candidates(
 
     Parameters
     ----------
+    scores, touched
+        (products + 1, SCORES), zeros before and after, and (products + 1): room to work in.
     entry, code
         (MOST_CANDIDATES): the position in ``histories`` of an own candidate, -1 of an explored one; the model's code.
     rows
@@ -119,13 +141,18 @@ def fill_candidates(
         entry[rank] = first + by_count[rank]
         code[rank] = histories.code[entry[rank]]
     owned = histories.code[first:last]
-    taste = taste_of(tastes, owned, histories.lines[first:last], by_count[:MOST_FOLDED_IN])
-    count = int(own) + explore(owned, knowledge, tastes, taste, code[own:])
+    taste = taste_of(known.tastes, owned, histories.lines[first:last], by_count[:MOST_FOLDED_IN])
+    met = touched[: score_transitions(i, by_count, histories, known.following, scores, touched)]
+    count = int(own) + explore(owned, known.products, known.following, known.tastes, taste, scores, met, code[own:])
     entry[own:count] = -1
     rows[:count] = np.nan
     _fill_own(histories, i, entry[:own], rows)
+    orders = histories.order_offsets[i + 1] - histories.order_offsets[i]
     for rank in range(count):
-        _fill_product(knowledge, code[rank], _dot(taste, tastes.factors[code[rank]]), rows[rank])
+        _fill_product(known.products, code[rank], dot(taste, known.tastes.factors[code[rank]]), rows[rank])
+        _fill_following(known.following, code[rank], scores[code[rank]], orders, rows[rank])
+    for to in met:
+        scores[to] = 0.0
     return count
 
 
@@ -133,16 +160,17 @@ def fill_candidates(
 def fill_many(
     customers: Integers,
     histories: PurchaseHistories,
-    knowledge: ProductKnowledge,
-    tastes: Tastes,
+    known: Known,
     entry: NDArray[np.int64],
     code: NDArray[np.int32],
     rows: Floats,
     counts: Integers,
 ) -> None:
     """As :func:`fill_candidates`, one customer after the other, along a new first axis."""
+    scores = np.zeros((known.tastes.factors.shape[0], SCORES))
+    touched = np.empty(known.tastes.factors.shape[0], dtype=np.int32)
     for at in range(customers.shape[0]):
-        counts[at] = fill_candidates(customers[at], histories, knowledge, tastes, entry[at], code[at], rows[at])
+        counts[at] = fill_candidates(customers[at], histories, known, scores, touched, entry[at], code[at], rows[at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,61 +187,18 @@ class Candidates:
     rows: Floats
 
 
-def candidates_of(
-    customers: Integers, histories: PurchaseHistories, knowledge: ProductKnowledge, tastes: Tastes
-) -> Candidates:
+def candidates_of(customers: Integers, histories: PurchaseHistories, known: Known) -> Candidates:
     shape = (len(customers), MOST_CANDIDATES)
     entry, code = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int32)
     rows, counts = np.empty((*shape, len(CANDIDATE_FEATURES))), np.empty(len(customers), dtype=np.int64)
-    fill_many(customers, histories, knowledge, tastes, entry, code, rows, counts)
+    fill_many(customers, histories, known, entry, code, rows, counts)
     filled = np.arange(MOST_CANDIDATES) < counts[:, None]
     return Candidates(counts, entry[filled], code[filled], rows[filled])
 
 
 @compiled
-def explore(owned: Codes, knowledge: ProductKnowledge, tastes: Tastes, taste: Floats, into: Codes) -> int:
-    """Writes popular products that are not owned, then those nearest in taste; returns how many."""
-    is_taken = np.zeros(tastes.factors.shape[0], dtype=np.bool_)
-    for code in owned:
-        is_taken[code] = True
-    count = 0
-    for code in knowledge.popular:
-        if count == MOST_POPULAR_EXPLORED:
-            break
-        if not is_taken[code]:
-            is_taken[code] = True
-            into[count] = code
-            count += 1
-    scores = np.full(MOST_TASTE_EXPLORED, 0.0)
-    popular = count
-    for code in knowledge.popular:
-        if is_taken[code]:
-            continue
-        score = _dot(taste, tastes.factors[code])
-        if score > scores[MOST_TASTE_EXPLORED - 1]:
-            at = min(count - popular, MOST_TASTE_EXPLORED - 1)
-            while at > 0 and scores[at - 1] < score:
-                scores[at] = scores[at - 1]
-                into[popular + at] = into[popular + at - 1]
-                at -= 1
-            scores[at] = score
-            into[popular + at] = code
-            count = min(count + 1, popular + MOST_TASTE_EXPLORED)
-    return count
-
-
-@compiled
-def _dot(taste: Floats, factors: NDArray[np.float32]) -> float:
-    total = 0.0
-    for f in range(taste.shape[0]):
-        total += taste[f] * factors[f]
-    return total
-
-
-@compiled
 def _fill_own(histories: PurchaseHistories, i: int, entry: Integers, rows: Floats) -> None:
     """What only the customer's own purchases tell; explored products keep missing values there."""
-    first, last = histories.order_offsets[i], histories.order_offsets[i + 1]
     rhythm = rhythm_of(i, histories)
     decayed_lines = 0.0
     for j in range(histories.product_offsets[i], histories.product_offsets[i + 1]):
@@ -223,10 +208,9 @@ def _fill_own(histories: PurchaseHistories, i: int, entry: Integers, rows: Float
         lines, decayed = max(histories.lines[j], 1.0), histories.decayed[j]
         days = max(0.0, (histories.as_of - histories.last_at[j]) / MICROSECONDS_PER_DAY)
         decayed_at_last = histories.decayed_at_last[j]
-        seen = np.searchsorted(histories.order_at[first:last], histories.last_at[j], side="right")
         row[0] = decayed / max(rhythm.decayed_orders, 1e-9)
         row[1] = lines / max(rhythm.orders, 1)
-        row[2] = rhythm.orders - seen
+        row[2] = orders_since(i, j, histories)
         row[3] = days
         row[4] = own_gap_days(lines, decayed_at_last)
         row[5] = days / max(row[4], 1.0)
@@ -247,3 +231,13 @@ def _fill_product(knowledge: ProductKnowledge, code: int, taste: float, row: Flo
     row[12] = knowledge.repeat_lift[code]
     row[13] = knowledge.trend[code]
     row[14] = row[3] / max(knowledge.gap_days[code], 1.0)
+
+
+@compiled
+def _fill_following(following: NextPurchases, code: int, scores: Floats, orders: int, row: Floats) -> None:
+    row[19] = orders
+    row[20] = following.bought[code]
+    row[21] = following.explored[code]
+    row[22] = following.returned[code]
+    row[23:27] = scores
+    row[27] = scores[SHARE_RECENT] / np.exp(following.bought[code])

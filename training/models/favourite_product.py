@@ -15,9 +15,10 @@ from features.profiles import Profiles
 from training.evaluation import Evaluation
 from training.models.affinity import AffinityWeights, Flags, TargetFacts, facts_of_targets, fill_chances
 from training.models.calibration import Platt
-from training.models.candidates import candidates_of
+from training.models.candidates import Known, candidates_of
 from training.models.collaborative_filtering import Tastes
 from training.models.manifest import read_manifest, write_manifest
+from training.models.next_purchases import NextPurchases
 from training.models.product_knowledge import ProductKnowledge
 from training.models.purchase_histories import Floats, Integers, PurchaseHistories, histories_of
 from training.models.trees import FlatTrees
@@ -55,6 +56,7 @@ class FavouriteProductModel:
 
     vocabulary: tuple[str, ...]
     knowledge: ProductKnowledge
+    following: NextPurchases
     tastes: Tastes
     trees: FlatTrees
     calibration: Platt
@@ -100,7 +102,7 @@ class FavouriteProductModel:
     def _rank(
         self, customers: Integers, histories: PurchaseHistories, bought: Sequence[str], limit: int
     ) -> list[RankedProducts]:
-        found = candidates_of(customers, histories, self.knowledge, self.tastes)
+        found = candidates_of(customers, histories, Known(self.knowledge, self.following, self.tastes))
         raw = self.trees.predict_raw(found.rows)
         scores = self.calibration.probability(raw)
         ranked, start = [], 0
@@ -154,12 +156,13 @@ class FavouriteProductModel:
         words = read_manifest(folder, cls.name)
         vocabulary = tuple(json.loads((folder / VOCABULARY_FILE).read_text(encoding="utf-8")))
         with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
-            knowledge, tastes, weights = (
+            knowledge, following, tastes, weights = (
                 kind(**{name: arrays[f"{part}.{name}"] for name in kind._fields}) for part, kind in PARTS.items()
             )
         return cls(
             vocabulary=vocabulary,
             knowledge=knowledge,
+            following=following,
             tastes=tastes._replace(weight=float(tastes.weight)),
             trees=FlatTrees.load(folder, TREES),
             calibration=Platt(**words["calibration"]),
@@ -170,7 +173,12 @@ class FavouriteProductModel:
         )
 
 
-PARTS: dict[str, Any] = {"knowledge": ProductKnowledge, "tastes": Tastes, "weights": AffinityWeights}
+PARTS: dict[str, Any] = {
+    "knowledge": ProductKnowledge,
+    "following": NextPurchases,
+    "tastes": Tastes,
+    "weights": AffinityWeights,
+}
 
 
 def evaluate(model: FavouriteProductModel, snapshot: "Snapshot") -> Evaluation:

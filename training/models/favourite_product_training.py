@@ -1,6 +1,6 @@
 """From snapshots to a favourite product model; everything known of products is older than the baskets it explains."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -8,11 +8,14 @@ import numpy as np
 from training.errors import NotEnoughData
 from training.models.affinity_weights import Answered, fit_affinity
 from training.models.calibration import Platt, fit_platt
+from training.models.candidates import Known
 from training.models.collaborative_filtering import Tastes, learn_tastes
 from training.models.favourite_product import FavouriteProductModel
 from training.models.learning_to_rank import RankingRows, fit_ranker, gains, ranking_rows
+from training.models.next_purchases import Asked, learn_next_purchases
 from training.models.product_knowledge import learn_products
 from training.models.purchase_histories import (
+    Integers,
     NextBaskets,
     PurchaseHistories,
     histories_of,
@@ -25,15 +28,16 @@ if TYPE_CHECKING:
     from features.profiles import Profiles
 
 DEFAULTS: Mapping[str, float | int] = {
-    "trees": 60,
-    "leaves": 15,
-    "learning_rate": 0.1,
+    "trees": 100,
+    "leaves": 31,
+    "learning_rate": 0.08,
     "least_rows_in_leaf": 200,
     "factors": 32,
     "taste_weight": 4.0,
     "taste_ridge": 0.1,
     "taste_sweeps": 5,
 }
+FOLDS = 5
 MOST_CUTOFFS = 4
 """The newest; with twice as many the lists were no better (Complete Journey) and the time was twice as long."""
 FEWEST_BASKETS = 30
@@ -59,7 +63,7 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
     examples = [example_of(snapshot, codes) for snapshot in ordered]
     asked = range(len(examples))[1:][-MOST_CUTOFFS:] or range(1)
     answered = [answer(examples, k, len(codes)) for k in asked]
-    rows = [_rows(examples, k, known, chosen, seed) for k, known in zip(asked, answered, strict=True)]
+    rows = [part for k, known in zip(asked, answered, strict=True) for part in _rows(examples, k, known, chosen, seed)]
     if not any(example.is_hit.any() for example in rows):
         raise NotEnoughData("next baskets", "nothing that the customer had bought before", "some repeated products")
     trees = fit_ranker(rows, chosen, seed)
@@ -69,6 +73,7 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
     return FavouriteProductModel(
         vocabulary=vocabulary,
         knowledge=learn_products(newest.histories, len(codes), [example[:2] for example in examples]),
+        following=learn_next_purchases([asked_of(example) for example in examples], len(codes)),
         tastes=tastes,
         trees=trees,
         calibration=_calibration(trees, rows, generator),
@@ -110,10 +115,31 @@ def answer(examples: Sequence[Example], k: int, products: int) -> Answered:
 
 
 def _rows(
-    examples: Sequence[Example], k: int, known: Answered, parameters: Mapping[str, float | int], seed: int
-) -> RankingRows:
-    tastes = _tastes(examples[max(k - 1, 0)].histories, len(known.knowledge.trend) - 1, parameters, seed)
-    return ranking_rows(known.histories, known.baskets, known.knowledge, tastes)
+    examples: Sequence[Example], k: int, answered: Answered, parameters: Mapping[str, float | int], seed: int
+) -> Iterator[RankingRows]:
+    """The candidates of example ``k``, with what customers bought next from cutoffs that were over by then.
+
+    Where none was, the customers are dealt into folds and each learns from the others: nobody's answer is part of
+    their own question.
+    """
+    asked, products = examples[k], len(answered.knowledge.trend) - 1
+    tastes = _tastes(examples[max(k - 1, 0)].histories, products, parameters, seed)
+    over = [asked_of(example) for example in examples[:k] if example.ends_at <= asked.histories.as_of]
+    for among, learned_from in [(asked_of(asked)[2], over)] if over else folds_of(asked, seed):
+        following = learn_next_purchases(learned_from, products)
+        yield ranking_rows(asked.histories, asked.baskets, Known(answered.knowledge, following, tastes), among)
+
+
+def asked_of(example: Example) -> Asked:
+    """All customers of an example."""
+    return example.histories, example.baskets, np.arange(len(example.baskets.offsets) - 1)
+
+
+def folds_of(example: Example, seed: int) -> Iterator[tuple[Integers, list[Asked]]]:
+    """The customers of each fold, and the example of all others."""
+    fold = np.random.default_rng(seed).integers(0, FOLDS, len(example.baskets.offsets) - 1)
+    for number in range(FOLDS):
+        yield np.flatnonzero(fold == number), [(*example[:2], np.flatnonzero(fold != number))]
 
 
 def _tastes(histories: PurchaseHistories, products: int, parameters: Mapping[str, float | int], seed: int) -> Tastes:

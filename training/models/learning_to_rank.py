@@ -6,9 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.models.candidates import CANDIDATE_FEATURES, Candidates, candidates_of
-from training.models.collaborative_filtering import Tastes
-from training.models.product_knowledge import ProductKnowledge
+from training.models.candidates import CANDIDATE_FEATURES, Candidates, Known, candidates_of
 from training.models.purchase_histories import Floats, Integers, NextBaskets, PurchaseHistories, is_within
 from training.models.trees import FlatTrees, flatten
 
@@ -24,11 +22,10 @@ class RankingRows(NamedTuple):
     sizes: Integers
 
 
-def ranking_rows(
-    histories: PurchaseHistories, baskets: NextBaskets, knowledge: ProductKnowledge, tastes: Tastes
-) -> RankingRows:
-    customers = np.flatnonzero(np.diff(baskets.offsets))
-    found = candidates_of(customers, histories, knowledge, tastes)
+def ranking_rows(histories: PurchaseHistories, baskets: NextBaskets, known: Known, among: Integers) -> RankingRows:
+    """Of the customers ``among`` all."""
+    customers = among[np.diff(baskets.offsets)[among] > 0]
+    found = candidates_of(customers, histories, known)
     return RankingRows(found.rows, _is_hit(found, customers, histories, baskets), found.counts)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from features.compiled import compiled
 from features.id_table import IdTable
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.money import MONEY_SCALE
@@ -119,3 +120,11 @@ def customer_of(offsets: Integers) -> Integers:
     array([0, 0, 2])
     """
     return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+
+
+@compiled
+def orders_since(i: int, j: int, histories: PurchaseHistories) -> int:
+    """How many orders customer ``i`` has made since the one that last held the product of entry ``j``."""
+    first, last = histories.order_offsets[i], histories.order_offsets[i + 1]
+    seen = np.searchsorted(histories.order_at[first:last], histories.last_at[j], side="right")
+    return int(last - first - seen)
