@@ -7,35 +7,51 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from features.instant import HOURS_PER_WEEK, Instant
+from features.instant import Instant
 from features.profiles import Profiles
-from training.evaluation import Evaluation
 from training.models.manifest import read_manifest, write_manifest
+from training.models.message_log import MessageLog, empty_log, message_log
 from training.models.message_response import MessageResponse, times_response
-from training.models.week_hours import Floats, Segments, Strengths, activity_of, all_hours, everyones_hours
-from training.ranking_metrics import hour_log_loss, mean_difference, top_hours_hit
+from training.models.send_evidence import Evidence, level_of_presence, level_of_response
+from training.models.send_response import Coefficients, SendResponse
+from training.models.send_time_evaluation import evaluate
+from training.models.week_hours import (
+    Floats,
+    Segments,
+    Strengths,
+    activity_of,
+    all_hours,
+    orders_by_hour_of_day,
+)
 from training.search_space import Range
 
 if TYPE_CHECKING:
     from features.history import Snapshot
 
-ARRAYS_FILE = "send_time.npz"
-BOOTSTRAP_SEED = 0
+__all__ = ["SEARCH_SPACE", "SendTimeModel", "evaluate"]
 
-SEARCH_SPACE = {"segments": Range(1, 24, is_log=True)}
+ARRAYS_FILE = "send_time.npz"
+SEARCH_SPACE = {"segments": Range(1, 24, is_log=True), "response_kinds": Range(1, 8)}
+_COEFFICIENT = "coefficient_"
+_NO_RESPONSE, _BY_HOUR, _BY_MESSAGE = "none", "by hour", "by message"
 
 
 @dataclass(frozen=True, slots=True)
 class SendTimeModel:
-    """``everyone`` (168): the hours of all customers together; ``response`` is None where messages were too few."""
+    """``everyone`` (168): the hours of all customers together.
+
+    ``response`` is None where messages were too few; a :class:`MessageResponse` where they carry no ids, so that
+    nothing ties an opening to its sending. ``learned_until`` is the instant of the newest profiles it was learned from.
+    """
 
     name: ClassVar[str] = "send-time"
 
     segments: Segments
     strengths: Strengths
     everyone: Floats
-    response: MessageResponse | None
+    response: SendResponse | MessageResponse | None
     horizon_days: int
+    learned_until: Instant | None = None
 
     @classmethod
     def fit(cls, snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int) -> "SendTimeModel":
@@ -50,7 +66,22 @@ class SendTimeModel:
         return fit(snapshots, parameters, seed)
 
     def predict(self, profiles: Profiles, as_of: Instant) -> Floats:
-        """(n, 168), rows summing to 1: presence, or where messages were logged the response to one sent then."""
+        """(n, 168), rows summing to 1: presence, or where messages were logged the response to one sent then.
+
+        The response is by all channels, as they were used.
+        """
+        return self._predicted(profiles, as_of, None)
+
+    def predict_channel(self, profiles: Profiles, as_of: Instant, channel: str) -> Floats:
+        """The same of messages by one channel; of a channel that was not learned, as of any other one."""
+        return self._predicted(profiles, as_of, channel)
+
+    def _predicted(self, profiles: Profiles, as_of: Instant, channel: str | None) -> Floats:
+        if isinstance(self.response, SendResponse):
+            log, orders = self._known(profiles, as_of, self.response)
+            expected = self.response.expected(log, orders, channel)
+            scaled: Floats = expected / expected.sum(axis=1, keepdims=True)
+            return scaled
         hours = self.presence(profiles, as_of)
         return hours if self.response is None else times_response(hours, self.everyone, self.response)
 
@@ -58,58 +89,67 @@ class SendTimeModel:
         """(n, 168): the chance that an activity falls into that hour."""
         return all_hours(activity_of(profiles, as_of), self.segments, self.strengths)
 
-    def save(self, folder: Path) -> None:
-        response = {} if self.response is None else self.response._asdict()
-        np.savez(
-            folder / ARRAYS_FILE, allow_pickle=False, everyone=self.everyone, **self.segments._asdict(), **response
+    def evidence(self, profiles: Profiles, as_of: Instant) -> Evidence:
+        """What the prediction of each customer rests on."""
+        activity = activity_of(profiles, as_of)
+        orders = np.diff(profiles.orders.offsets)
+        by_hour = orders_by_hour_of_day(activity, self.strengths.half_life_days, as_of)
+        nothing = np.zeros(len(profiles), dtype=np.int64)
+        if not isinstance(self.response, SendResponse):
+            level = level_of_presence(by_hour.sum(axis=1), self.strengths.hour_of_day)
+            return Evidence(level, nothing, orders, has_response=False)
+        log, none = message_log(profiles, as_of, self.response.channels), empty_log(len(profiles))
+        messages = np.diff(log.offsets)
+        beliefs = (
+            self.response.beliefs(none, np.zeros_like(by_hour)),
+            self.response.beliefs(none, by_hour),
+            self.response.beliefs(log, np.zeros_like(by_hour)),
         )
+        level = level_of_response(*beliefs, (orders > 0) | (messages > 0))
+        return Evidence(level, messages, orders, has_response=True)
+
+    def _known(self, profiles: Profiles, as_of: Instant, response: SendResponse) -> tuple[MessageLog, Floats]:
+        orders = orders_by_hour_of_day(activity_of(profiles, as_of), self.strengths.half_life_days, as_of)
+        return message_log(profiles, as_of, response.channels), orders
+
+    def save(self, folder: Path) -> None:
+        arrays: dict[str, Floats] = {"everyone": self.everyone, **self.segments._asdict()}
         words = {
             "horizon_days": self.horizon_days,
             "strengths": self.strengths._asdict(),
-            "has_response": self.response is not None,
+            "response": _NO_RESPONSE,
+            "learned_until": self.learned_until,
         }
+        if isinstance(self.response, SendResponse):
+            coefficients = self.response.coefficients._asdict()
+            arrays |= {_COEFFICIENT + name: np.asarray(values) for name, values in coefficients.items()}
+            arrays["everyones_hours_of_day"] = self.response.everyone
+            words |= {"response": _BY_MESSAGE, "channels": list(self.response.channels)}
+        elif self.response is not None:
+            arrays |= {"rate": self.response.rate, "closeness": np.asarray(self.response.closeness)}
+            words["response"] = _BY_HOUR
+        np.savez(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
         write_manifest(folder, self.name, words)
 
     @classmethod
     def load(cls, folder: Path) -> "SendTimeModel":
+        """One saved before messages had a table of their own is read as well.
+
+        Raises
+        ------
+        TrainingError
+            If it is of another kind or format.
+        """
         words = read_manifest(folder, cls.name)
+        kind = words.get("response") or (_BY_HOUR if words["has_response"] else _NO_RESPONSE)
+        response: SendResponse | MessageResponse | None = None
         with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
             segments = Segments(*(arrays[name] for name in Segments._fields))
-            response = None
-            if words["has_response"]:
+            if kind == _BY_HOUR:
                 response = MessageResponse(arrays["rate"], float(arrays["closeness"]))
-            return cls(segments, Strengths(**words["strengths"]), arrays["everyone"], response, words["horizon_days"])
-
-
-def evaluate(model: SendTimeModel, snapshot: "Snapshot") -> Evaluation:
-    """Log loss (nats an order) and hits of the hours of orders after a cutoff that the model was not trained on.
-
-    Measured on presence: what messages would have done at other hours was never seen.
-    """
-    offsets, hours = snapshot.purchase_hours
-    ours = model.presence(snapshot.profiles, snapshot.as_of)
-    known = np.bincount(snapshot.profiles.orders.hour, minlength=HOURS_PER_WEEK).astype(np.float64)
-    everyones = np.tile(everyones_hours(known), (len(ours), 1))
-    orders = np.diff(offsets).astype(np.float64)
-    loss, baseline = hour_log_loss(ours, offsets, hours), hour_log_loss(everyones, offsets, hours)
-    difference = mean_difference(loss, baseline, np.random.default_rng(BOOTSTRAP_SEED), weights=orders)
-    return Evaluation(
-        {
-            "log_loss": _mean(loss, orders),
-            "top_3_hit_rate": _mean(top_hours_hit(ours, offsets, hours), orders),
-            "log_loss_difference": difference.value,
-            "log_loss_difference_low": difference.low,
-            "log_loss_difference_high": difference.high,
-        },
-        {
-            "everyones_hours": {
-                "log_loss": _mean(baseline, orders),
-                "top_3_hit_rate": _mean(top_hours_hit(everyones, offsets, hours), orders),
-            }
-        },
-    )
-
-
-def _mean(values: Floats, weights: Floats) -> float:
-    known = weights > 0
-    return float(np.average(values[known], weights=weights[known])) if known.any() else float("nan")
+            elif kind == _BY_MESSAGE:
+                known = Coefficients(*(arrays[_COEFFICIENT + name] for name in Coefficients._fields))
+                known = known._replace(order_weight=float(known.order_weight))
+                response = SendResponse(known, tuple(words["channels"]), arrays["everyones_hours_of_day"])
+            return cls(segments, Strengths(**words["strengths"]), arrays["everyone"], response, words["horizon_days"],
+                       words.get("learned_until"))  # fmt: skip

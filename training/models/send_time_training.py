@@ -7,9 +7,14 @@ import numpy as np
 
 from features.profile_tables import ranges
 from training.errors import NotEnoughData
-from training.models.message_response import learn_response
+from training.models.message_log import message_log
+from training.models.message_response import MessageResponse, learn_response
+from training.models.send_response import SendResponse
+from training.models.send_response_training import learn_send_response
 from training.models.send_time import SendTimeModel
 from training.models.week_hours import (
+    DAYS_PER_WEEK,
+    HOURS_PER_DAY,
     Activity,
     Floats,
     Integers,
@@ -20,13 +25,21 @@ from training.models.week_hours import (
     all_hours,
     everyones_hours,
     find_segments,
+    orders_by_hour_of_day,
 )
 from training.ranking_metrics import SMALLEST_PROBABILITY
 
 if TYPE_CHECKING:
     from features.history import Snapshot
 
-DEFAULTS: Mapping[str, float | int] = {"segments": 8}
+DEFAULTS: Mapping[str, float | int] = {"segments": 8, "response_kinds": 4}
+FEWEST_MESSAGES = 500
+FEWEST_ANSWERS = 50
+FEWEST_HOURS_OF_DAY = 3
+"""Messages must have gone out at that many hours of the day, or hours cannot be compared."""
+FEWEST_OF_CHANNEL = 200
+"""Messages; channels with fewer are one."""
+MOST_WRITTEN_TO = 20_000
 STRENGTH_CUTOFFS = 2
 MOST_CUSTOMERS = 3_000
 FEWEST_ORDERS = 200
@@ -49,8 +62,30 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
     counts = all_counts(activity, strengths)
     segments = find_segments(counts, int(chosen["segments"]), generator)
     everyone = everyones_hours(counts.sum(axis=0))
-    response = learn_response(newest.profiles, all_hours(activity, segments, strengths), everyone)
-    return SendTimeModel(segments, strengths, everyone, response, newest.horizon_days)
+    response: SendResponse | MessageResponse | None
+    response = _send_response(newest, strengths, everyone, int(chosen["response_kinds"]), generator)
+    if response is None:
+        response = learn_response(newest.profiles, all_hours(activity, segments, strengths), everyone)
+    return SendTimeModel(segments, strengths, everyone, response, newest.horizon_days, newest.as_of)
+
+
+def _send_response(
+    snapshot: "Snapshot", strengths: Strengths, everyone: Floats, kinds: int, generator: np.random.Generator
+) -> SendResponse | None:
+    """None where too few messages have an id, were answered, or differ in their hours."""
+    rows = np.flatnonzero(np.diff(snapshot.profiles.messages.offsets))
+    profiles = snapshot.profiles.take(np.sort(generator.choice(rows, min(MOST_WRITTEN_TO, len(rows)), replace=False)))
+    named = tuple(name for name in sorted(set(profiles.messages.vocabulary)) if name)
+    log = message_log(profiles, snapshot.as_of, named)
+    hours = np.unique(log.hour % HOURS_PER_DAY)
+    if len(log.hour) < FEWEST_MESSAGES or log.is_answered.sum() < FEWEST_ANSWERS or len(hours) < FEWEST_HOURS_OF_DAY:
+        return None
+    sent = np.bincount(log.channel, minlength=len(named))
+    channels = tuple(name for name, count in zip(named, sent, strict=False) if count >= FEWEST_OF_CHANNEL)
+    log = message_log(profiles, snapshot.as_of, channels)
+    orders = orders_by_hour_of_day(activity_of(profiles, snapshot.as_of), strengths.half_life_days, snapshot.as_of)
+    of_day = everyone.reshape(DAYS_PER_WEEK, HOURS_PER_DAY).sum(axis=0)
+    return learn_send_response(log, orders, of_day, channels, kinds)
 
 
 def _check(snapshots: "Sequence[Snapshot]") -> None:

@@ -95,6 +95,19 @@ def all_counts(activity: Activity, strengths: Strengths) -> Floats:
 
 
 @compiled
+def orders_by_hour_of_day(activity: Activity, half_life_days: float, before: Instant) -> Floats:
+    """(n, 24): decayed orders placed before an instant."""
+    customers = activity.order_offsets.shape[0] - 1
+    counts = np.zeros((customers, HOURS_PER_DAY))
+    for i in range(customers):
+        for j in range(activity.order_offsets[i], activity.order_offsets[i + 1]):
+            if activity.order_at[j] < before:
+                days = (activity.as_of - activity.order_at[j]) / MICROSECONDS_PER_DAY
+                counts[i, activity.order_hour[j] % HOURS_PER_DAY] += np.exp2(-days / half_life_days)
+    return counts
+
+
+@compiled
 def segment_mix(counts: Floats, segments: Segments, membership: float) -> Floats:
     """The hours of the segments, weighed by how likely the customer belongs to each."""
     kinds = segments.log_share.shape[0]

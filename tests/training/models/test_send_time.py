@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +9,10 @@ import pytest
 
 from features.history import Snapshot
 from features.profile_tables import Hours
-from features.profiles import Profiles, empty
+from features.profiles import Profiles, concatenate, empty
 from training.errors import NotEnoughData, TrainingError
 from training.models.message_response import MessageResponse, learn_response, shrunken_rates, times_response
+from training.models.send_evidence import LEVELS
 from training.models.send_time import SendTimeModel, evaluate
 from training.models.week_hours import Segments, Strengths, hours_of
 
@@ -77,6 +79,35 @@ def test_a_loaded_model_answers_like_the_saved_one(model: SendTimeModel, future:
         again = SendTimeModel.load(tmp_path)
 
         assert (again.predict(future.profiles, future.as_of) == one.predict(future.profiles, future.as_of)).all()
+
+
+def test_a_model_saved_before_messages_had_a_table_is_read(model: SendTimeModel, tmp_path: Path) -> None:
+    response = MessageResponse(np.linspace(0.1, 0.2, 168), 0.5)
+    replace(model, response=response).save(tmp_path)
+    words = json.loads((tmp_path / "manifest.json").read_text())
+    del words["response"], words["learned_until"]
+    (tmp_path / "manifest.json").write_text(json.dumps(words | {"has_response": True}))
+
+    again = SendTimeModel.load(tmp_path)
+
+    assert again.learned_until is None
+    assert isinstance(again.response, MessageResponse)
+    assert (again.response.rate == response.rate).all()
+
+
+def test_hours_by_orders_rest_on_as_many_orders_as_the_prior_is_worth(
+    model: SendTimeModel, profiles_of: ProfilesOf, future: Snapshot
+) -> None:
+    orders = {"often": [(7 * week + 0.4, ["tea"]) for week in range(24)], "once": [(160.4, ["tea"])]}
+    known = profiles_of(orders)
+    strengths = model.strengths._replace(hour_of_day=5.0, half_life_days=90.0)
+
+    evidence = replace(model, strengths=strengths).evidence(concatenate([known, empty(["never"])]), future.as_of)
+
+    assert [LEVELS[level] for level in evidence.level] == ["own purchases", "segment", "everyone"]
+    assert evidence.fallback(0) is None
+    assert evidence.fallback(1) == "not enough data (1 order): segment"
+    assert evidence.fallback(2) == "not enough data (0 orders): everyone"
 
 
 def test_a_folder_of_another_format_is_refused(model: SendTimeModel, tmp_path: Path) -> None:
