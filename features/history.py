@@ -4,8 +4,8 @@ At a *cutoff*, profiles and features see events strictly before it; labels come 
 A history opened ``before`` an instant holds nothing that happened at or after it, labels included.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
 from typing import Any
@@ -24,7 +24,7 @@ from features.events import EventType
 from features.identity import Merge, roots
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.merging import merge_batches
-from features.outcomes import Outcomes, outcomes
+from features.outcomes import Outcomes, outcomes, spend_of
 from features.profiles import Profiles, concatenate, empty
 from features.schema import merges
 from features.store import Store
@@ -42,7 +42,9 @@ class Snapshot:
 
     ``features`` is (n, len(FEATURES)). ``orders`` counts the orders with a line in [as_of, as_of + horizon), ``spend``
     is their gross amount in currency units. ``next_basket`` lists the products of the first of them. The local hours
-    of the week of customer ``i``'s orders are ``hours[hour_offsets[i]:hour_offsets[i + 1]]``.
+    of the week of customer ``i``'s orders are ``hours[hour_offsets[i]:hour_offsets[i + 1]]``. ``next_order_at`` is the
+    instant of the first order, ``NEVER`` where there was none in the horizon; ``spend_within`` is the spend in other
+    horizons (by days), of those that lie within the history.
     """
 
     as_of: Instant
@@ -54,6 +56,8 @@ class Snapshot:
     next_basket: list[list[str]]
     hour_offsets: NDArray[np.int64]
     hours: NDArray[np.uint8]
+    next_order_at: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    spend_within: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def purchase_hours(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
@@ -153,11 +157,16 @@ class History:
         self._latest = None if as_of is None else (as_of, profiles)
         return profiles
 
-    def snapshot(self, as_of: Instant, horizon_days: int) -> Snapshot:
+    def snapshot(self, as_of: Instant, horizon_days: int, other_horizons_days: Sequence[int] = ()) -> Snapshot:
         profiles = self.profiles(as_of)
-        end = as_of + horizon_days * MICROSECONDS_PER_DAY
-        window = self._events.filter((self._events.occurred_at >= as_of) & (self._events.occurred_at < end))
-        after: Outcomes = outcomes(window, self.whereabouts(as_of), profiles.customer_ids)
+        known = self.whereabouts(as_of)
+        after: Outcomes = outcomes(self._window(as_of, horizon_days), known, profiles.customer_ids)
+        seen_days = 0 if self.last_at is None else (self.last_at + 1 - as_of) // MICROSECONDS_PER_DAY
+        spend_within = {
+            days: spend_of(self._window(as_of, days), known, profiles.customer_ids)
+            for days in other_horizons_days
+            if days <= seen_days and days != horizon_days
+        }
         return Snapshot(
             as_of,
             horizon_days,
@@ -168,7 +177,13 @@ class History:
             after.next_basket,
             after.hour_offsets,
             after.hours,
+            after.next_order_at,
+            spend_within,
         )
+
+    def _window(self, as_of: Instant, days: int) -> Table:
+        end = as_of + days * MICROSECONDS_PER_DAY
+        return self._events.filter((self._events.occurred_at >= as_of) & (self._events.occurred_at < end))
 
     def cutoffs(self, horizon_days: int, count: int = 10) -> list[Instant]:
         """Up to ``count`` cutoffs whose horizon lies within the history, oldest first; none if there is no room.

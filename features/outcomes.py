@@ -24,6 +24,11 @@ class Outcomes:
     next_basket: list[list[str]]
     hour_offsets: NDArray[np.int64]
     hours: NDArray[np.uint8]
+    next_order_at: NDArray[np.int64]
+
+
+NEVER = np.iinfo(np.int64).max
+"""The ``next_order_at`` of who did not order in the window."""
 
 
 def outcomes(events: Table, whereabouts: Whereabouts, customer_ids: Sequence[str]) -> Outcomes:
@@ -40,14 +45,27 @@ def outcomes(events: Table, whereabouts: Whereabouts, customer_ids: Sequence[str
     rows = rows[known]
     counts = np.bincount(rows, minlength=len(customer_ids)).astype(np.int64)
     amounts = orders["amount"].to_numpy().astype(np.float64)[known]
+    first_at = orders["first_at"].to_numpy().astype(np.int64)[known]
+    next_order_at = np.full(len(customer_ids), NEVER, dtype=np.int64)
+    np.minimum.at(next_order_at, rows, first_at)
     zones = [whereabouts.timezone_of(customer_id) for customer_id in customer_ids]
     return Outcomes(
         counts,
         np.bincount(rows, weights=amounts, minlength=len(customer_ids)) / MONEY_SCALE,
         _first_baskets(orders["products"], known, counts),
         offsets_of(counts),
-        local_hours(orders["first_at"].to_numpy().astype(np.int64)[known], rows, zones),
+        local_hours(first_at, rows, zones),
+        next_order_at,
     )
+
+
+def spend_of(events: Table, whereabouts: Whereabouts, customer_ids: Sequence[str]) -> NDArray[np.float64]:
+    """What each of the given customers paid in a table of events, gross, in currency units."""
+    lines = standing_purchases(events, whereabouts.roots)
+    totals = lines.group_by("customer_id").aggregate(amount=lines.amount.sum()).to_pyarrow()
+    paid = dict(zip(totals["customer_id"].to_pylist(), totals["amount"].to_pylist(), strict=True))
+    amounts = np.fromiter((paid.get(customer_id, 0) for customer_id in customer_ids), np.float64, len(customer_ids))
+    return amounts / MONEY_SCALE
 
 
 def _first_baskets(products: Any, known: NDArray[np.int64], counts: NDArray[np.int64]) -> list[list[str]]:

@@ -35,4 +35,6 @@ def take(snapshot: "Snapshot", rows: NDArray[np.int64]) -> "Snapshot":
         [snapshot.next_basket[row] for row in rows.tolist()],
         offsets_of(lengths),
         snapshot.hours[ranges(snapshot.hour_offsets[:-1][rows], lengths)],
+        snapshot.next_order_at[rows] if snapshot.next_order_at.size else snapshot.next_order_at,
+        {days: spend[rows] for days, spend in snapshot.spend_within.items()},
     )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from features.history import Snapshot
 
 _FEWEST_CUSTOMERS = 20
+LIFETIMES_DAYS = (30, 90, 365)
+"""Horizons for which the spend is told besides that of the training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def gather(
         snapshots = []
         for number, cutoff in enumerate(cutoffs.all, 1):
             report(f"looking at cutoff {number} of {len(cutoffs.all)}")
-            snapshots.append(sample(past.snapshot(cutoff, cutoffs.horizon_days), generator, most))
+            snapshots.append(sample(past.snapshot(cutoff, cutoffs.horizon_days, LIFETIMES_DAYS), generator, most))
         data = TrainingData(past.first_at, past.last_at + 1, cutoffs, snapshots)
     _check(data)
     return data

@@ -52,12 +52,12 @@ class Predictions:
 def predict(models: dict[str, Any], snapshot: "Snapshot") -> Predictions:
     from training.models.churn import risk_band
 
-    churn = models["churn"].predict(snapshot.features)
+    churn = models["churn"].predict(snapshot.features, snapshot.as_of)
     ranked = models["favourite-product"].rank(snapshot.profiles, snapshot.as_of, LIST_LENGTH)
     return Predictions(
         churn,
         [risk_band(chance) for chance in churn.tolist()],
-        models["lifetime-value"].predict(snapshot.features),
+        models["lifetime-value"].predict(snapshot.features, snapshot.as_of),
         [list(products) for products, _ in ranked],
         models["send-time"].predict(snapshot.profiles, snapshot.as_of),
     )

@@ -30,6 +30,7 @@ from training.models.gradient_boosting import (
     with_blanked,
 )
 from training.models.manifest import read_manifest, write_manifest
+from training.models.own_rhythm import OwnRhythm
 from training.models.recency_frequency import RecencyFrequency
 from training.models.season import NO_SEASON, Season
 from training.models.trees import FlatTrees
@@ -50,6 +51,8 @@ BOOTSTRAP_SEED = 0
 NEVER_DAYS = 1e6
 """Days since the last purchase of who never bought."""
 _RECENCY = FEATURES.index("days_since_last_order")
+_DECAY_DAYS = 90
+_SPEND_DECAYED = FEATURES.index(f"spend_decayed_{_DECAY_DAYS}")
 
 SEARCH_SPACE = {
     "learning_rate": Range(0.01, 0.2, is_log=True),
@@ -85,6 +88,8 @@ class ChurnModel:
     horizon_days: int
     importance: dict[str, float]
     """Share of the trees' gain by feature."""
+    own_rhythm: OwnRhythm | None = None
+    """Where the history tells enough of it."""
 
     @classmethod
     def fit(cls, snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int) -> "ChurnModel":
@@ -96,6 +101,7 @@ class ChurnModel:
         """
         if not snapshots:
             raise NotEnoughData("cutoffs", "none", "at least one with a whole horizon after it")
+        from training.models.own_rhythm_training import fit_own_rhythm
         from training.models.season_training import season_of_odds
 
         teaching, newest = teaching_and_newest(snapshots)
@@ -117,6 +123,7 @@ class ChurnModel:
             newest[-1].as_of,
             newest[-1].horizon_days,
             shares_by_name(gains, FEATURES),
+            fit_own_rhythm(snapshots, parameters, seed),
         )
 
     def predict(self, features: Floats, as_of: Instant) -> Floats:
@@ -132,6 +139,7 @@ class ChurnModel:
             "blend": self.blend._asdict(),
             "season": self.season.words(),
             "calibrated_at": self.calibrated_at,
+            "own_rhythm": None if self.own_rhythm is None else self.own_rhythm.save(folder),
             "importance": self.importance,
         }
         write_manifest(folder, self.name, words)
@@ -152,7 +160,14 @@ class ChurnModel:
             words.get("calibrated_at", 0),
             words["horizon_days"],
             words["importance"],
+            OwnRhythm.load(folder, words["own_rhythm"]) if words.get("own_rhythm") else None,
         )
+
+
+def spend_at_pace(features: Floats, horizon_days: float) -> Floats:
+    """What each customer would spend within the horizon at the pace of late: the spend decayed over 90 days, scaled."""
+    decayed = np.nan_to_num(features[:, _SPEND_DECAYED], nan=0.0)
+    return np.asarray(decayed * (horizon_days * np.log(2) / _DECAY_DAYS), dtype=np.float64)
 
 
 def churned(snapshot: "Snapshot") -> Floats:
@@ -181,6 +196,19 @@ def _check(snapshots: "Sequence[Snapshot]", purpose: str) -> None:
             raise NotEnoughData(f"customers who {what}, {purpose}", int(count), f"at least {FEWEST_OF_EACH}")
 
 
+def bands_of(actual: Floats, chance: Floats, money: Floats) -> dict[str, float]:
+    """Of each risk band its share of customers, the predicted and the realised rate, and the money at risk in it."""
+    found = {}
+    names = np.array([risk_band(probability) for probability in chance.tolist()])
+    for band in ("low", "medium", "high"):
+        chosen = names == band
+        found[f"{band}_risk_share"] = float(chosen.mean()) if chosen.size else float("nan")
+        found[f"{band}_risk_predicted"] = float(chance[chosen].mean()) if chosen.any() else float("nan")
+        found[f"{band}_risk_realised"] = float(actual[chosen].mean()) if chosen.any() else float("nan")
+        found[f"{band}_risk_money"] = float((chance * money)[chosen].sum())
+    return found
+
+
 def evaluate(model: ChurnModel, snapshot: "Snapshot") -> Evaluation:
     """On a cutoff that the model was not trained on, beside the days since the last purchase."""
     actual, chance = churned(snapshot), model.predict(snapshot.features, snapshot.as_of)
@@ -198,6 +226,7 @@ def evaluate(model: ChurnModel, snapshot: "Snapshot") -> Evaluation:
             "auc_difference": difference.value,
             "auc_difference_low": difference.low,
             "auc_difference_high": difference.high,
+            **bands_of(actual, chance, spend_at_pace(snapshot.features, snapshot.horizon_days)),
         },
         {
             "days_since_last_purchase": {

@@ -19,6 +19,7 @@ from features.vector import FEATURES
 from training.errors import NotEnoughData
 from training.evaluation import Evaluation
 from training.models.calibration import Platt
+from training.models.lifetime_horizons import OtherHorizon
 from training.models.manifest import read_manifest, write_manifest
 from training.models.season import NO_SEASON, Season
 from training.models.trees import FlatTrees
@@ -98,6 +99,7 @@ class LifetimeValueModel:
     calibrated_at: Instant
     horizon_days: int
     importance: dict[str, float]
+    others: tuple[OtherHorizon, ...] = ()
 
     @classmethod
     def fit(
@@ -124,6 +126,18 @@ class LifetimeValueModel:
         level = self.seasons.mean.between(as_of, self.calibrated_at)
         mean: Floats = self.scale * np.exp(start + (self.parts.mean.predict_raw(features) + level))
         return mean
+
+    def mean_within(self, features: Floats, as_of: Instant, mean: Floats) -> dict[int, Floats]:
+        """The mean over each other horizon that the history could support, by days; ``mean`` is that over its own.
+
+        A longer horizon never holds less than a shorter one.
+        """
+        found = {}
+        for other in self.others:
+            within = other.mean(features, start_of(features, other.days), as_of)
+            bound = np.minimum if other.days < self.horizon_days else np.maximum
+            found[other.days] = bound(within, mean)
+        return found
 
     def predict(self, features: Floats, as_of: Instant) -> LifetimeValue:
         """Over the horizon from ``as_of`` on, for each row of feature vectors of then."""
@@ -152,6 +166,7 @@ class LifetimeValueModel:
             "calibration": self.calibration._asdict(),
             "seasons": {name: season.words() for name, season in self.seasons._asdict().items()},
             "calibrated_at": self.calibrated_at,
+            "others": {str(other.days): other.save(folder) for other in self.others},
             "importance": self.importance,
         }
         write_manifest(folder, self.name, words)
@@ -172,6 +187,7 @@ class LifetimeValueModel:
             words.get("calibrated_at", 0),
             words["horizon_days"],
             words["importance"],
+            tuple(OtherHorizon.load(folder, int(days), said) for days, said in words.get("others", {}).items()),
         )
 
 

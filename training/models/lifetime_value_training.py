@@ -1,6 +1,7 @@
 """How the lifetime value model is fitted: on the earlier cutoffs, judged and levelled on the newest."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from training.models.gradient_boosting import (
     teaching_and_newest,
     with_blanked,
 )
+from training.models.lifetime_horizons import OtherHorizon, needed_days
 from training.models.lifetime_value import (
     LEAST_SPEND,
     Floats,
@@ -48,12 +50,14 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
     judge = _Material(newest, seasons)
     earlier, everything = _Material(teaching, seasons), _Material(snapshots, seasons)
 
+    rounds: dict[str, int] = {}
+
     def grown(
         objective: str, rows: str, parameters: Mapping[str, float | int]
     ) -> tuple[FlatTrees, FlatTrees, dict[str, float]]:
         """The trees of the earlier cutoffs, by which the newest is judged, and those of all."""
-        early, rounds = boost(objective, earlier.rows(rows, seed), judge.plain(rows), parameters, seed)
-        final, gains = boost_rounds(objective, everything.rows(rows, seed), parameters, rounds, seed)
+        early, rounds[rows] = boost(objective, earlier.rows(rows, seed), judge.plain(rows), parameters, seed)
+        final, gains = boost_rounds(objective, everything.rows(rows, seed), parameters, rounds[rows], seed)
         return early, final, gains
 
     tweedie = {**parameters, "tweedie_variance_power": TWEEDIE_POWER, "boost_from_average": False}
@@ -74,7 +78,42 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
         newest[-1].as_of,
         newest[-1].horizon_days,
         shares_by_name(gains, FEATURES),
+        _other_horizons(snapshots, tweedie, rounds["spend"], seed),
     )
+
+
+def _other_horizons(
+    snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], rounds: int, seed: int
+) -> tuple[OtherHorizon, ...]:
+    newest = max(snapshots, key=lambda snapshot: snapshot.as_of)
+    tenure_days = np.nan_to_num(newest.features[:, FEATURES.index("tenure_days")], nan=0.0)
+    known_days = newest.horizon_days + tenure_days.max(initial=0.0)
+    found = []
+    for days in sorted({days for snapshot in snapshots for days in snapshot.spend_within} - {newest.horizon_days}):
+        seen = [_over(snapshot, days) for snapshot in snapshots if days in snapshot.spend_within]
+        spenders = [int((snapshot.spend > 0).sum()) for snapshot in seen]
+        is_enough = len(seen) > 1 and min(sum(spenders[:-1]), spenders[-1]) >= FEWEST_IN_A_PART
+        if is_enough and known_days >= needed_days(days):
+            found.append(_other_horizon(sorted(seen, key=lambda snapshot: snapshot.as_of), parameters, rounds, seed))
+    return tuple(found)
+
+
+def _over(snapshot: "Snapshot", days: int) -> "Snapshot":
+    return replace(snapshot, horizon_days=days, spend=snapshot.spend_within[days])
+
+
+def _other_horizon(
+    snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], rounds: int, seed: int
+) -> OtherHorizon:
+    """As many rounds as the model's own horizon took; the newest cutoff says what the trees before it missed."""
+    season = season_of_amounts(snapshots, [snapshot.spend for snapshot in snapshots])
+    seasons = Seasons(mean=season)
+    early, _ = boost_rounds("tweedie", _Material(snapshots[:-1], seasons).rows("spend", seed), parameters, rounds, seed)
+    trees, _ = boost_rounds("tweedie", _Material(snapshots, seasons).rows("spend", seed), parameters, rounds, seed)
+    judge = _Material(snapshots[-1:], seasons)
+    predicted = float(np.exp(judge.start + early.predict_raw(judge.features)).sum())
+    scale = float(judge.spend.sum()) / max(predicted, LEAST_SPEND)
+    return OtherHorizon(snapshots[-1].horizon_days, trees, scale, season, snapshots[-1].as_of)
 
 
 def _check_spenders(snapshots: "Sequence[Snapshot]", purpose: str) -> None:
