@@ -83,11 +83,15 @@ def _habit_strength(own: Floats, everyone: Floats) -> float:
     return float(max(_STRENGTHS, key=likelihood))
 
 
+def best_hours(expected: Floats, propensity: Floats) -> NDArray[np.int64]:
+    """Of each message the hour of its day at which the most is expected, among those at which the sender sends."""
+    return np.asarray(np.where(propensity >= LEAST_PROPENSITY, expected, -1.0).argmax(axis=1), np.int64)
+
+
 def estimate_lift(log: MessageLog, expected: Floats, propensity: Floats, generator: np.random.Generator) -> Lift:
     """``expected`` (messages, 24): the response that the model expects at each hour of the day of each message."""
     sent, rows = log.hour % HOURS_PER_DAY, np.arange(len(log.hour))
-    supported: NDArray[np.bool_] = propensity >= LEAST_PROPENSITY
-    ours = np.where(supported, expected, -1.0).argmax(axis=1)
+    ours = best_hours(expected, propensity)
     weight = np.where(sent == ours, 1.0 / np.maximum(propensity[rows, sent], LEAST_PROPENSITY), 0.0)
     answered = log.is_answered.astype(np.float64)
     habit = float(answered.mean()) if len(answered) else float("nan")

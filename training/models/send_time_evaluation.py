@@ -1,13 +1,13 @@
 """How well a send time model did on a cutoff that it was not trained on: hours of orders, and answers to messages."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from features.instant import HOURS_PER_WEEK, Instant
+from features.instant import HOURS_PER_WEEK
 from training.evaluation import Evaluation
 from training.models.message_log import WINDOW, MessageLog, message_log
-from training.models.send_policy import Lift, estimate_lift, propensities
+from training.models.send_policy import estimate_lift, propensities
 from training.models.send_response import SendResponse
 from training.models.week_hours import HOURS_PER_DAY, Floats, activity_of, everyones_hours, orders_by_hour_of_day
 from training.ranking_metrics import hour_log_loss, mean_difference, top_hours_hit
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from training.models.send_time import SendTimeModel
 
 BOOTSTRAP_SEED = 0
+_HOURS = range(HOURS_PER_DAY)
 FEWEST_MESSAGES = 200
 """Of messages that were sent after the model had been learned; of fewer nothing is measured."""
 
@@ -29,8 +30,9 @@ def evaluate(model: "SendTimeModel", snapshot: "Snapshot") -> Evaluation:
     customers when it had learned. See :mod:`training.models.send_policy`.
     """
     found = _of_orders(model, snapshot)
-    if isinstance(model.response, SendResponse) and model.learned_until is not None:
-        _add_messages(found, model, model.response, model.learned_until, snapshot)
+    messages = held_out_messages(model, snapshot)
+    if messages is not None:
+        _add_messages(found, messages)
     return found
 
 
@@ -59,20 +61,42 @@ def _of_orders(model: "SendTimeModel", snapshot: "Snapshot") -> Evaluation:
     )
 
 
-def _add_messages(
-    found: Evaluation, model: "SendTimeModel", response: SendResponse, learned_until: Instant, snapshot: "Snapshot"
-) -> None:
+class HeldOutMessages(NamedTuple):
+    """Messages sent after a model had learned, and what it said of them from what had been known by then.
+
+    ``chance`` is of an answer, ``expected`` (messages, 24) that at each hour of the same day, ``propensity`` how likely
+    the sender was to send then.
+    """
+
+    log: MessageLog
+    chance: Floats
+    expected: Floats
+    propensity: Floats
+
+
+def held_out_messages(model: "SendTimeModel", snapshot: "Snapshot") -> HeldOutMessages | None:
+    """None where the model knows nothing of messages, or nearly none were sent since."""
+    response, learned_until = model.response, model.learned_until
+    if not isinstance(response, SendResponse) or learned_until is None:
+        return None
     since = learned_until - WINDOW + 1
     log = message_log(snapshot.profiles, snapshot.as_of, response.channels, since)
     if len(log.hour) < FEWEST_MESSAGES:
-        return
+        return None
     before = message_log(snapshot.profiles, learned_until, response.channels)
     activity = activity_of(snapshot.profiles, learned_until)
     beliefs = response.beliefs(before, orders_by_hour_of_day(activity, model.strengths.half_life_days, since))
-    lift = lift_of(response, log, before, beliefs)
-    rate = log.is_answered.mean()
-    found.metrics["response_log_loss"] = _log_loss(response.at(beliefs, log), log)
+    midnight = log.hour // HOURS_PER_DAY * HOURS_PER_DAY
+    by_hour = [response.at(beliefs, log._replace(hour=(midnight + hour).astype(np.uint8))) for hour in _HOURS]
+    propensity = propensities(log, before, len(response.channels) + 1)
+    return HeldOutMessages(log, response.at(beliefs, log), np.stack(by_hour, axis=1), propensity)
+
+
+def _add_messages(found: Evaluation, messages: HeldOutMessages) -> None:
+    log, rate = messages.log, messages.log.is_answered.mean()
+    found.metrics["response_log_loss"] = _log_loss(messages.chance, log)
     found.baselines["everyones_rate"] = {"response_log_loss": _log_loss(np.full(len(log.hour), rate), log)}
+    lift = estimate_lift(log, messages.expected, messages.propensity, np.random.default_rng(BOOTSTRAP_SEED))
     found.metrics["messages_held_out"] = float(len(log.hour))
     found.metrics["response_by_habit"] = lift.habit
     if lift.refused is None:
@@ -80,16 +104,6 @@ def _add_messages(
         found.metrics["response_lift_low"] = lift.low
         found.metrics["response_lift_high"] = lift.high
         found.metrics["response_lift_effective_messages"] = lift.effective_sample_size
-
-
-def lift_of(response: SendResponse, log: MessageLog, before: MessageLog, beliefs: Floats) -> Lift:
-    """The lift on the messages of a log, of customers of whom that is believed from those ``before``."""
-    expected = np.empty((len(log.hour), HOURS_PER_DAY))
-    for hour in range(HOURS_PER_DAY):
-        at = (log.hour // HOURS_PER_DAY * HOURS_PER_DAY + hour).astype(np.uint8)
-        expected[:, hour] = response.at(beliefs, log._replace(hour=at))
-    propensity = propensities(log, before, len(response.channels) + 1)
-    return estimate_lift(log, expected, propensity, np.random.default_rng(BOOTSTRAP_SEED))
 
 
 def _log_loss(chance: Floats, log: MessageLog) -> float:
