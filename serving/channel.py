@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instant import Instant
+from features.profile_tables import Channels
 from features.profiles import Profiles
 from serving.decision import Floats
 from serving.eligibility import UNNAMED, Permissions, Rules
@@ -22,8 +23,14 @@ def strengths(profile: Profiles | None) -> dict[str, float]:
     if profile is None:
         return {}
     channels = profile.channels
-    heard = (channels.responses + channels.purchase_lines + 1.0) / (channels.sent + 10.0)
+    heard = strengths_of_all(channels)
     return {channels.vocabulary[code]: float(value) for code, value in zip(channels.code, heard, strict=True)}
+
+
+def strengths_of_all(channels: Channels) -> Floats:
+    """The same of each row of a table."""
+    heard: Floats = (channels.responses + channels.purchase_lines + 1.0) / (channels.sent + 10.0)
+    return heard
 
 
 def best_channel(profile: Profiles | None, among: Sequence[str]) -> str | None:

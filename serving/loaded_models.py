@@ -16,6 +16,7 @@ from serving.decision import CustomerState, DecisionRequest
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.predictions import CHURN, FAVOURITE_PRODUCT, LIFETIME_VALUE, SEND_TIME, Models, predict_together
+from training.models.churn_interval import ChurnInterval
 from training.registry import Deployment
 from training.version_record import read_record
 
@@ -37,6 +38,8 @@ class LoadedModel:
     model: Any
     horizon_days: float
     trained_until: Instant
+    interval: ChurnInterval | None = None
+    """Of churn alone."""
 
 
 class ModelShelf:
@@ -72,7 +75,8 @@ class ModelShelf:
         except Exception as error:  # of whatever a damaged folder makes the readers raise
             self._report(f"{deployment.model} version {deployment.version} cannot be loaded: {error}")
             return None
-        return LoadedModel(deployment.model, deployment.version, model, window.horizon_days, window.as_of)
+        interval = ChurnInterval.load(folder) if deployment.model == CHURN else None
+        return LoadedModel(deployment.model, deployment.version, model, window.horizon_days, window.as_of, interval)
 
 
 def with_models(models: Models, loaded: Iterable[LoadedModel]) -> Models:
@@ -81,6 +85,8 @@ def with_models(models: Models, loaded: Iterable[LoadedModel]) -> Models:
     versions, horizons, until = dict(models.versions), dict(models.horizon_days), dict(models.trained_until)
     for one in loaded:
         changed[_FIELDS[one.name]] = one.model
+        if one.name == CHURN:
+            changed["churn_interval"] = one.interval
         versions[one.name], horizons[one.name], until[one.name] = one.version, one.horizon_days, one.trained_until
     return replace(models, **changed, versions=versions, horizon_days=horizons, trained_until=until)
 

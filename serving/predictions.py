@@ -33,6 +33,10 @@ class Churn(Protocol):
     def predict(self, features: Floats, as_of: Instant, /) -> Floats: ...
 
 
+class ChurnInterval(Protocol):
+    def around(self, probability: Floats, /) -> tuple[Floats, Floats]: ...
+
+
 class Spend(Protocol):
     @property
     def mean(self) -> Floats: ...
@@ -70,6 +74,7 @@ class Models:
     """
 
     churn: Churn | None = None
+    churn_interval: ChurnInterval | None = None
     lifetime_value: LifetimeValue | None = None
     favourite_product: FavouriteProduct | None = None
     send_time: SendTime | None = None

@@ -12,8 +12,10 @@ from features.events import DEFAULT_BRAND
 from features.instant import Instant, to_iso
 from features.store import Store
 from features.verbs import Brand, Json, Workspace, answer, opened
-from serving.scoring import DEFAULT_FAVOURITES, Score, fallbacks
-from serving.scoring import score as scored
+from serving.customer_facts import with_consent
+from serving.score_columns import ScoreColumns, score_columns
+from serving.score_notes import fallbacks, outputs_with_notes
+from serving.scoring import DEFAULT_FAVOURITES
 from serving.verbs import AsOf, Out, Report, progress
 
 if TYPE_CHECKING:
@@ -85,7 +87,8 @@ def write(
         population = read_population(connection, brand, profiles, as_of)
     notes = fallbacks(state.models, as_of)
     batches = _scores(population, brand, as_of, state, categories, favourites, report)
-    rows = write_scores(out, batches, list(state.models.versions), list(notes))
+    outputs = sorted({*notes, *outputs_with_notes(profiles, with_consent(profiles), state.models)})
+    rows = write_scores(out, batches, list(state.models.versions), outputs)
     offers_out = out.with_name(f"{out.stem}.offers{out.suffix}") if with_offers else None
     offer_rows = (
         None if offers_out is None else _write_offers(offers_out, store, population, brand, as_of, state, report)
@@ -116,10 +119,10 @@ def _scores(
     categories: dict[str, str | None],
     favourites: int,
     report: Report,
-) -> Iterator[list[Score]]:
+) -> Iterator[ScoreColumns]:
     done = 0
     for batch in population.batches():
-        yield list(scored(batch, brand, as_of, state.models, categories, favourites))
+        yield score_columns(batch, brand, as_of, state.models, categories, favourites)
         done += len(batch)
         report("scoring customers", done, len(population))
 

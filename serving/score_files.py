@@ -1,40 +1,102 @@
 """The Parquet files of the ``score`` verb."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.replenishment import UNKNOWN
 from serving.parquet import complete_file
 from serving.predictions import NAMES
+from serving.score_columns import Column, ScoreColumns
+from serving.score_notes import coded
 from serving.score_offers import OfferScores
-from serving.scoring import COLUMNS, Score
+from serving.scoring import COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow
 
 
-def write_scores(path: Path, batches: Iterable[Sequence[Score]], versions: Sequence[str], notes: Sequence[str]) -> int:
+def write_scores(path: Path, batches: Iterable[ScoreColumns], versions: Sequence[str], outputs: Sequence[str]) -> int:
     """How many rows were written.
 
-    ``versions`` and ``notes`` are the keys of ``model_versions`` and ``fallbacks``, which are structs, so that a reader
-    finds a dictionary in each row.
+    ``versions`` and ``outputs`` are the keys of ``model_versions`` and ``fallbacks``, which are structs, so that a
+    reader finds a dictionary in each row; a reason is null where there is nothing to tell of the customer.
     """
-    import pyarrow
-
-    schema = _score_schema(versions or NAMES, notes or ("none",))
+    schema = _score_schema(versions or NAMES, outputs or ("none",))
     rows = 0
     with complete_file(path, schema) as writer:
         for batch in batches:
-            columns = {name: [getattr(score, name) for score in batch] for name in COLUMNS}
-            columns["replenishment"] = [
-                [{"product_id": product_id, "due_at": due_at} for product_id, due_at in score.replenishment]
-                for score in batch
-            ]
-            writer.write_table(pyarrow.table(columns, schema=schema))
+            writer.write_table(_scores_table(batch, schema))
             rows += len(batch)
     return rows
+
+
+def _scores_table(batch: ScoreColumns, schema: "pyarrow.Schema") -> "pyarrow.Table":
+    import pyarrow as pa
+
+    count = len(batch)
+    alike = {"brand": batch.brand, "as_of": batch.as_of, "horizon_days": int(batch.horizon_days)}
+    columns: dict[str, Any] = {
+        "customer_id": pa.array(batch.customer_ids, pa.string()),
+        **{name: pa.repeat(pa.scalar(value, schema.field(name).type), count) for name, value in alike.items()},
+        **{
+            name: _cells(values, count, schema.field(name).type)
+            for name, values in batch.values.items()
+            if name != "replenishment"
+        },
+        "replenishment": _due(batch.values["replenishment"], schema.field("replenishment").type),
+        "model_versions": _alike(batch.model_versions, count, schema.field("model_versions").type),
+        "fallbacks": _told(batch, schema.field("fallbacks").type),
+    }
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def _cells(values: Column, count: int, kind: "pyarrow.DataType") -> "pyarrow.Array":
+    import pyarrow as pa
+
+    if values is None:
+        return pa.nulls(count, kind)
+    if isinstance(values, list):
+        return pa.array(values, kind)
+    if values.ndim > 1:
+        offsets = np.arange(count + 1, dtype=np.int32) * values.shape[1]
+        return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
+    unknown = np.isnan(values) if values.dtype.kind == "f" else values == UNKNOWN
+    return pa.array(values, mask=unknown).cast(kind)
+
+
+def _due(lists: Column, kind: "pyarrow.DataType") -> "pyarrow.Array":
+    """From flat columns: a dictionary for each product would take longer than all the rest."""
+    import pyarrow as pa
+
+    known: list[Any] = lists if isinstance(lists, list) else []
+    offsets = np.concatenate([[0], np.cumsum([len(one) for one in known])]).astype(np.int32)
+    products = pa.array([product_id for one in known for product_id, _ in one], pa.string())
+    due_at = pa.array([at for one in known for _, at in one], kind.value_type.field("due_at").type)
+    return pa.ListArray.from_arrays(
+        pa.array(offsets), pa.StructArray.from_arrays([products, due_at], ["product_id", "due_at"])
+    )
+
+
+def _alike(values: Mapping[str, str], count: int, kind: "pyarrow.DataType") -> "pyarrow.Array":
+    import pyarrow as pa
+
+    known = [pa.repeat(pa.scalar(values.get(field.name), pa.string()), count) for field in kind]
+    return pa.StructArray.from_arrays(known, fields=list(kind))
+
+
+def _told(batch: ScoreColumns, kind: "pyarrow.DataType") -> "pyarrow.Array":
+    """By output one column of codes into the few reasons that there are."""
+    import pyarrow as pa
+
+    children = []
+    for field in kind:
+        labels, codes = coded(field.name, batch.common, batch.notes, len(batch))
+        reasons = pa.array([label or None for label in labels], pa.string())
+        children.append(reasons.take(pa.array(codes)))
+    return pa.StructArray.from_arrays(children, fields=list(kind))
 
 
 def write_offer_scores(path: Path, batches: Iterable[OfferScores]) -> int:

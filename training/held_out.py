@@ -62,6 +62,13 @@ def held_out(model: Any, snapshot: "Snapshot") -> HeldOut:
     return HeldOut(snapshot.as_of, snapshot.horizon_days, keys, losses, calibration, bias, slices_of(snapshot))
 
 
+def chances_and_outcomes(measured: Sequence[HeldOut]) -> tuple[Floats, Floats]:
+    """Of a model of yes-or-no chances, on all the cutoffs together: its bias is the outcome less the chance."""
+    bias = np.concatenate([one.bias for one in measured])
+    outcome = (bias > 0).astype(np.float64)
+    return outcome - bias, outcome
+
+
 def customer_keys(customer_ids: Sequence[str]) -> NDArray[np.uint64]:
     return np.array([_key(customer_id) for customer_id in customer_ids], dtype=np.uint64)
 

@@ -12,10 +12,12 @@ from features.vector import FINGERPRINT
 from training import tracking
 from training.drift_reference import reference_of, save_reference
 from training.errors import NotEnoughData
-from training.held_out import HeldOut, held_out, save_held_out
+from training.held_out import HeldOut, chances_and_outcomes, held_out, save_held_out
 from training.learners import Learner
 from training.model_card import model_card
 from training.model_files import install, version_path
+from training.models.churn import ChurnModel
+from training.models.churn_interval import ChurnInterval
 from training.registry import CHALLENGER, CHAMPION, Deployment, current, deploy
 from training.training_data import TrainingData
 from training.tuning import Fold, Parameters, Tuned, time_ordered_folds, tune
@@ -88,10 +90,13 @@ def _fit(
     twin_folder.mkdir(parents=True)
     twin.save(twin_folder)
     earlier = _earlier_held_out(learner, data, parameters, attempt)
-    save_held_out([held_out(twin, data.validation), *earlier], twin_folder)
+    measured = [held_out(twin, data.validation), *earlier]
+    save_held_out(measured, twin_folder)
     model = learner.fit(data.snapshots, parameters, attempt.seed)
     model.save(saved)
     save_reference(reference_of(model, data.training[-1], data.validation, attempt.seed), saved)
+    if learner.name == ChurnModel.name:
+        ChurnInterval.fit(*chances_and_outcomes(measured)).save(saved)
     write_record(record, saved)
     draw(twin, data.validation, folder / "plots")
     (folder / "model_card.md").write_text(model_card(record), encoding="utf-8")

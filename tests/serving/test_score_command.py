@@ -82,7 +82,8 @@ def test_a_reason_is_said_once_for_all_outputs_that_it_concerns(shop, tmp_path, 
     application([*arguments, "--workspace", str(shop.workspace)], standalone_mode=False)
 
     lines = capsys.readouterr().out.splitlines()
-    assert "churn_probability, churn_risk_band, money_at_risk: no churn model has been trained" in lines
+    outputs = "churn_probability, churn_probability_low, churn_probability_high, churn_risk_band, money_at_risk"
+    assert f"{outputs}: no churn model has been trained" in lines
     assert len(lines) == len(set(lines))
 
 

@@ -10,14 +10,18 @@ from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY, parse, to_datetime
 from features.profile import fold
 from features.profiles import concatenate, empty
+from features.replenishment import due_products
 from features.vector import FEATURES
+from serving.due_columns import due_of_all
 from serving.offer_table import BrandTerms, build_offer_table
 from serving.policy import Policy
 from serving.population import Population
 from serving.predictions import NAMES, Models, predict, predict_each
+from serving.score_columns import score_columns
 from serving.score_files import write_offer_scores, write_scores
+from serving.score_notes import REFUSED, fallbacks
 from serving.score_offers import past_offers, score_offers
-from serving.scoring import COLUMNS, fallbacks, score
+from serving.scoring import COLUMNS, rows_of, score
 
 NOW = parse("2026-01-05T10:00:00")
 DAY = MICROSECONDS_PER_DAY
@@ -32,6 +36,13 @@ class Constant:
 
     def predict(self, features, _as_of):
         return np.full(len(features), self.value)
+
+
+class TenthAround:
+    """The interval of a chance of churn."""
+
+    def around(self, probability):
+        return probability - 0.1, probability + 0.1
 
 
 @dataclass
@@ -75,6 +86,7 @@ class Evenings:
 def models(**changed):
     every = {
         "churn": Constant(0.4),
+        "churn_interval": TenthAround(),
         "lifetime_value": ConstantSpend(),
         "favourite_product": AlwaysMilk(),
         "send_time": Evenings(),
@@ -86,7 +98,7 @@ def models(**changed):
 
 
 def event(number, kind=EventType.PURCHASE, **fields):
-    fields = {"occurred_at": NOW - DAY * number, **fields}
+    fields = {"occurred_at": NOW - round(DAY * number), **fields}
     return Event(event_id=f"{number}-{kind}", type=kind, customer_id="anna", **fields)
 
 
@@ -105,6 +117,7 @@ def test_each_column_comes_from_its_model():
     (row,) = scored(profile(*WEEKLY))
 
     assert (row.churn_probability, row.churn_risk_band is not None) == (0.4, True)
+    assert (row.churn_probability_low, row.churn_probability_high) == pytest.approx((0.3, 0.5))
     assert (row.lifetime_value, row.lifetime_value_median) == (50.0, 40.0)
     assert (row.lifetime_value_low, row.lifetime_value_high) == (0.0, 90.0)
     assert (row.favourite_products, row.favourite_scores) == (["milk", "cheese", "tea"], [0.5, 0.3, 0.1])
@@ -211,18 +224,78 @@ def test_a_number_that_a_model_cannot_give_is_done_without():
 
 def test_the_file_reads_back_with_dictionaries_lists_and_times(tmp_path):
     path = tmp_path / "s.parquet"
-    rows = scored(concatenate([profile(*WEEKLY), empty(["nobody"])]))
+    both = concatenate([profile(*WEEKLY), empty(["nobody"])])
+    found = score_columns(both, "default", NOW, models(), CATEGORIES, 10)
+    rows = list(rows_of(found))
 
-    assert write_scores(path, [rows], NAMES, list(rows[0].fallbacks)) == 2
+    assert write_scores(path, [found], NAMES, sorted({**rows[0].fallbacks, **rows[1].fallbacks})) == 2
 
     first, second = pyarrow.parquet.read_table(path).to_pylist()
     assert list(first) == list(COLUMNS)
     assert first["as_of"] == to_datetime(NOW)
     assert first["model_versions"] == dict.fromkeys(NAMES, "3")
-    assert first["fallbacks"] == rows[0].fallbacks
+    assert [told(row) for row in (first, second)] == [row.fallbacks for row in rows]
+    assert {name: first[name] for name in COLUMNS if isinstance(getattr(rows[0], name), float | str)} == {
+        name: getattr(rows[0], name) for name in COLUMNS if isinstance(getattr(rows[0], name), float | str)
+    }
     assert set(first["replenishment"][0]) == {"product_id", "due_at"}
     assert sum(first["send_time_scores"]) == pytest.approx(1.0)
     assert second["replenishment"] == []
+
+
+def told(row):
+    """Of a row of the file, the reasons that there are."""
+    return {output: reason for output, reason in row["fallbacks"].items() if reason is not None}
+
+
+def test_of_each_customer_it_is_told_what_was_told_without_purchases():
+    refused = profile(*WEEKLY, event(1, EventType.CONSENT_CHANGED, purpose="purchases", granted=False))
+
+    known, nobody, opted_out = (scored(one)[0].fallbacks for one in (profile(*WEEKLY), empty(["nobody"]), refused))
+
+    assert not {"favourite_products", "churn_probability", "send_time_scores"} & set(known)
+    assert nobody["favourite_products"] == "no purchase is known: popular products"
+    assert nobody["churn_probability_low"].startswith("no purchase is known")
+    assert nobody["send_time_scores"] == "no activity is known: everybody's hours"
+    assert nobody["expected_next_purchase_at"] == "fewer than two purchases are known"
+    assert opted_out["favourite_products"] == opted_out["lifetime_value"] == opted_out["best_send_hour"] == REFUSED
+
+
+def test_a_missing_model_is_told_and_not_what_it_would_have_been_told_from():
+    (row,) = scored(empty(["nobody"]), models(churn=None))
+
+    assert row.fallbacks["churn_probability"] == "no churn model has been trained"
+
+
+def test_both_reasons_are_told_where_there_are_two():
+    (row,) = scored(empty(["nobody"]), models(trained_until={"churn": NOW + 1}))
+
+    both = "the champion was trained on what came after as_of; no purchase is known: what became of others without any"
+    assert row.fallbacks["churn_probability"] == both
+
+
+def test_a_champion_without_an_interval_leaves_it_empty():
+    (row,) = scored(profile(*WEEKLY), models(churn_interval=None))
+
+    assert (row.churn_probability, row.churn_probability_low) == (0.4, None)
+    assert row.fallbacks["churn_probability_low"] == "the champion was trained before intervals were kept"
+
+
+def test_customers_together_have_the_rows_that_each_has_alone():
+    people = [profile(*WEEKLY), empty(["nobody"]), profile(*WEEKLY[:3], event(1, product_id="tea", channel="web"))]
+
+    together = scored(concatenate(people))
+
+    assert together == [row for one in people for row in scored(one)]
+
+
+def test_what_is_due_is_what_the_profile_says_of_each():
+    rhythms = [[event(days * n + 0.1 * days, product_id=f"p{days}", amount=100_000, order_id=f"{days}-{n}")
+                for days in some for n in range(1, 6)] for some in ((3, 5, 9), (2,), (30, 7, 11, 14, 4))]  # fmt: skip
+    people = concatenate([profile(*of) for of in rhythms])
+
+    for limit in (2, 10):
+        assert due_of_all(people, NOW, limit) == [due_products(people, row, NOW, limit) for row in range(3)]
 
 
 def test_a_file_of_nobody_has_all_columns(tmp_path):

@@ -1,0 +1,166 @@
+"""The columns of ``score`` for a batch of customers: what the champions and the profiles say as of an instant.
+
+``money_at_risk`` is the chance of churn times what the customer would spend within the horizon at the pace of late: the
+spend decayed over 90 days, scaled to the horizon.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.instant import MICROSECONDS_PER_DAY, Instant
+from features.profiles import Profiles
+from features.replenishment import UNKNOWN, expected_next_purchase_at
+from features.segments import rfm_segments
+from features.vector import FEATURES, vector
+from serving.channel import strengths_of_all
+from serving.customer_facts import with_consent
+from serving.decision import Floats
+from serving.due_columns import due_of_all
+from serving.predictions import LIFETIME_VALUE, Models, Spend, horizon_days
+from serving.score_notes import LIFETIMES_DAYS, Note, fallbacks, notes_of, notes_on_empty
+from training.models.churn import risk_band
+
+DEFAULT_HORIZON_DAYS = 90
+MOST_BUY_NOTHING = 0.5
+"""The chance of churn above which the middle of the time to the next purchase lies beyond the horizon."""
+_SPEND_DECAYED = FEATURES.index("spend_decayed_90")
+_DECAYED_DAYS = 90 / log(2)
+"""What comes in at an even pace decays, with a half-life of 90 days, to that many days' worth."""
+
+Column = NDArray[Any] | list[Any] | None
+"""One value a customer: numbers (NaN or ``UNKNOWN``: nothing known), rows of numbers, or as they are; or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreColumns:
+    """``values`` by name of column, one a customer. ``common`` are reasons by output that hold for everybody; ``notes``
+    add to them for some."""
+
+    customer_ids: list[str]
+    brand: str
+    as_of: Instant
+    horizon_days: float
+    values: Mapping[str, Column]
+    model_versions: Mapping[str, str]
+    common: Mapping[str, str]
+    notes: Sequence[Note]
+
+    def __len__(self) -> int:
+        return len(self.customer_ids)
+
+
+def score_columns(
+    profiles: Profiles,
+    brand: str,
+    as_of: Instant,
+    models: Models,
+    categories: Mapping[str, str | None],
+    favourites: int,
+) -> ScoreColumns:
+    """Of all customers in the profiles, which must hold nothing at or after ``as_of``.
+
+    ``categories`` is that of each product.
+    """
+    usable = with_consent(profiles)
+    features = vector(profiles, as_of)
+    horizon = horizon_days(models) or DEFAULT_HORIZON_DAYS
+    churn = _of_churn(models, features, as_of, horizon)
+    next_purchase = _next_purchase(usable, as_of, churn["churn_probability"], horizon)
+    channels = _best_channels(profiles)
+    values: dict[str, Column] = {
+        **churn,
+        **_of_spend(models, features, as_of),
+        "expected_next_purchase_at": next_purchase,
+        **_of_favourites(models, usable, as_of, categories, favourites),
+        **_of_hours(models, usable, as_of),
+        "best_channel": channels,
+        "rfm_segment": rfm_segments(features),
+        "replenishment": due_of_all(usable, as_of),
+    }
+    notes = notes_of(profiles, usable, models) + notes_on_empty(usable, next_purchase == UNKNOWN, channels)
+    common = fallbacks(models, as_of)
+    return ScoreColumns(profiles.customer_ids, brand, as_of, horizon, values, models.versions, common, notes)
+
+
+def _of_churn(models: Models, features: Floats, as_of: Instant, horizon: float) -> dict[str, Column]:
+    low = high = None
+    if models.churn is None:
+        return dict.fromkeys(
+            ("churn_probability", "churn_probability_low", "churn_probability_high", "churn_risk_band", "money_at_risk")
+        )
+    probability = models.churn.predict(features, as_of)
+    if models.churn_interval is not None:
+        low, high = models.churn_interval.around(probability)
+    baseline = np.nan_to_num(features[:, _SPEND_DECAYED]) * (horizon / _DECAYED_DAYS)
+    return {
+        "churn_probability": probability,
+        "churn_probability_low": low,
+        "churn_probability_high": high,
+        "churn_risk_band": [risk_band(chance) for chance in probability.tolist()],
+        "money_at_risk": probability * baseline,
+    }
+
+
+def _next_purchase(profiles: Profiles, as_of: Instant, churn: Column, horizon: float) -> NDArray[np.int64]:
+    """When each will buy again; nothing within a horizon in which most such customers buy nothing at all."""
+    found = expected_next_purchase_at(profiles, as_of)
+    if churn is None:
+        return found
+    end = as_of + int(horizon * MICROSECONDS_PER_DAY)
+    return np.where((np.asarray(churn) > MOST_BUY_NOTHING) & (found < end), UNKNOWN, found)
+
+
+def _of_spend(models: Models, features: Floats, as_of: Instant) -> dict[str, Column]:
+    names = ("lifetime_value", "lifetime_value_median", "lifetime_value_low", "lifetime_value_high")
+    by_horizon = {days: f"lifetime_value_{days}" for days in LIFETIMES_DAYS}
+    found: dict[str, Column] = dict.fromkeys((*names, *by_horizon.values()))
+    if models.lifetime_value is None:
+        return found
+    spend: Spend = models.lifetime_value.predict(features, as_of)
+    found |= dict(zip(names, (spend.mean, spend.median, spend.low, spend.high), strict=True))
+    horizon = models.horizon_days.get(LIFETIME_VALUE)
+    return found | {name: spend.mean for days, name in by_horizon.items() if days == horizon}
+
+
+def _of_favourites(
+    models: Models, profiles: Profiles, as_of: Instant, categories: Mapping[str, str | None], limit: int
+) -> dict[str, Column]:
+    if models.favourite_product is None:
+        return dict.fromkeys(("favourite_products", "favourite_scores", "favourite_categories"))
+    ranked = models.favourite_product.rank(profiles, as_of, limit)
+    return {
+        "favourite_products": [list(ids) for ids, _ in ranked],
+        "favourite_scores": [[float(one) for one in scores] for _, scores in ranked],
+        "favourite_categories": [_categories_of(ids, categories) for ids, _ in ranked],
+    }
+
+
+def _categories_of(product_ids: Sequence[str], categories: Mapping[str, str | None]) -> list[str]:
+    """The categories of the favourites, each once, that of the best first."""
+    named = (categories.get(product_id) for product_id in product_ids)
+    return list(dict.fromkeys(category for category in named if category is not None))
+
+
+def _of_hours(models: Models, profiles: Profiles, as_of: Instant) -> dict[str, Column]:
+    if models.send_time is None:
+        return {"send_time_scores": None, "best_send_hour": None}
+    scores = models.send_time.predict(profiles, as_of)
+    return {"send_time_scores": scores, "best_send_hour": scores.argmax(axis=1).astype(np.int64)}
+
+
+def _best_channels(profiles: Profiles) -> list[str | None]:
+    """The channel by which each was best reached, the first of those that are alike."""
+    channels = profiles.channels
+    heard = strengths_of_all(channels)
+    customer = np.repeat(np.arange(len(profiles)), np.diff(channels.offsets))
+    order = np.lexsort((np.arange(len(heard)), -heard, customer))
+    best, first = np.unique(customer[order], return_index=True)
+    found: list[str | None] = [None] * len(profiles)
+    for row, code in zip(best.tolist(), channels.code[order][first].tolist(), strict=True):
+        found[row] = channels.vocabulary[code]
+    return found

@@ -1,0 +1,122 @@
+"""What is told beside the columns of ``score``: why one is empty, or from what else it was told, by customer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.instant import Instant
+from features.profiles import Profiles
+from serving.predictions import CHURN, FAVOURITE_PRODUCT, LIFETIME_VALUE, SEND_TIME, Models, horizon_days
+
+Flags = NDArray[np.bool_]
+
+LIFETIMES_DAYS = (30, 90, 365)
+INTERVAL_OF_CHURN = ("churn_probability_low", "churn_probability_high")
+OUTPUTS_OF_MODEL: Mapping[str, tuple[str, ...]] = {
+    CHURN: ("churn_probability", *INTERVAL_OF_CHURN, "churn_risk_band", "money_at_risk"),
+    LIFETIME_VALUE: ("lifetime_value", "lifetime_value_median", "lifetime_value_low", "lifetime_value_high"),
+    FAVOURITE_PRODUCT: ("favourite_products", "favourite_scores", "favourite_categories"),
+    SEND_TIME: ("send_time_scores", "best_send_hour"),
+}
+REFUSED = "the use of purchases was refused: told without them"
+_WITHOUT_PURCHASES: Mapping[str, str] = {
+    CHURN: "no purchase is known: what became of others without any",
+    LIFETIME_VALUE: "no purchase is known: what others without any spent",
+    FAVOURITE_PRODUCT: "no purchase is known: popular products",
+}
+_WITHOUT_ACTIVITY = "no activity is known: everybody's hours"
+_TOO_FEW_PURCHASES = "fewer than two purchases are known"
+_LOST = "more likely than not nothing is bought within the horizon"
+_NO_CHANNEL = "no channel is known"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A reason that holds for some of the customers: ``rows`` says for whom."""
+
+    outputs: tuple[str, ...]
+    reason: str
+    rows: Flags
+
+
+def fallbacks(models: Models, as_of: Instant) -> dict[str, str]:
+    """By output, what holds for everybody: why it is empty, or what to beware of."""
+    notes = {
+        output: f"no {name} model has been trained" for name in models.missing for output in OUTPUTS_OF_MODEL[name]
+    }
+    if models.churn is not None and models.churn_interval is None:
+        notes |= dict.fromkeys(INTERVAL_OF_CHURN, "the champion was trained before intervals were kept")
+    for name, until in models.trained_until.items():
+        if until > as_of:
+            notes |= dict.fromkeys(OUTPUTS_OF_MODEL.get(name, ()), "the champion was trained on what came after as_of")
+    horizon = models.horizon_days.get(LIFETIME_VALUE)
+    for days in LIFETIMES_DAYS:
+        if models.lifetime_value is None or days != horizon:
+            notes[f"lifetime_value_{days}"] = f"no model of a horizon of {days} days has been trained"
+    if models.lifetime_value is not None and horizon not in (None, horizon_days(models)):
+        notes["lifetime_value"] = f"over the {horizon:g} days of its own champion"
+    return notes
+
+
+def notes_of(profiles: Profiles, usable: Profiles, models: Models) -> list[Note]:
+    """What of the models' outputs was told to whom without the purchases that it is told from.
+
+    ``usable`` are the profiles without what must not be used. The first note on an output of a customer counts.
+    """
+    refused = np.array([states.get("consent:purchases", (0, ""))[1] == "refused" for states in profiles.states])
+    refused = refused.astype(np.bool_)
+    is_new = np.diff(usable.orders.offsets) == 0
+    is_unseen = is_new & (np.diff(usable.hours.offsets) == 0)
+    there = [name for name in OUTPUTS_OF_MODEL if name not in models.missing]
+    of_all = tuple(output for name in there for output in OUTPUTS_OF_MODEL[name])
+    notes = [Note(of_all, REFUSED, refused)]
+    notes += [Note(OUTPUTS_OF_MODEL[name], _WITHOUT_PURCHASES[name], is_new) for name in there if name != SEND_TIME]
+    if SEND_TIME in there:
+        notes.append(Note(OUTPUTS_OF_MODEL[SEND_TIME], _WITHOUT_ACTIVITY, is_unseen))
+    return [note for note in notes if note.rows.any()]
+
+
+def notes_on_empty(usable: Profiles, next_purchase_unknown: Flags, channels: Sequence[str | None]) -> list[Note]:
+    """Why what is read off the profile is empty."""
+    few = np.diff(usable.orders.offsets) < 2
+    unknown = np.array([channel is None for channel in channels], dtype=np.bool_)
+    notes = [
+        Note(("expected_next_purchase_at",), _TOO_FEW_PURCHASES, few & next_purchase_unknown),
+        Note(("expected_next_purchase_at",), _LOST, ~few & next_purchase_unknown),
+        Note(("best_channel",), _NO_CHANNEL, unknown),
+    ]
+    return [note for note in notes if note.rows.any()]
+
+
+def outputs_with_notes(profiles: Profiles, usable: Profiles, models: Models) -> list[str]:
+    """Of whom anything may be told besides what holds for everybody: the outputs, before any model was asked."""
+    found = {output for note in notes_of(profiles, usable, models) for output in note.outputs}
+    if models.churn is not None or (np.diff(usable.orders.offsets) < 2).any():
+        found.add("expected_next_purchase_at")
+    if (np.diff(profiles.channels.offsets) == 0).any():
+        found.add("best_channel")
+    return sorted(found)
+
+
+def by_row(common: Mapping[str, str], notes: Sequence[Note], count: int) -> list[Mapping[str, str]]:
+    """The reasons of each customer, by output; customers of whom nothing else is told share one mapping."""
+    found: list[Mapping[str, str]] = [common] * count
+    for output in {output for note in notes for output in note.outputs}:
+        labels, codes = coded(output, common, notes, count)
+        for row in np.flatnonzero(codes > 0).tolist():
+            found[row] = {**found[row], output: labels[codes[row]]}
+    return found
+
+
+def coded(
+    output: str, common: Mapping[str, str], notes: Sequence[Note], count: int
+) -> tuple[list[str], NDArray[np.int32]]:
+    """The reasons that there are on an output, and which of them each customer has: 0 is what holds for everybody."""
+    labels, codes = [common.get(output, "")], np.zeros(count, dtype=np.int32)
+    for note in notes:
+        if output in note.outputs:
+            labels.append(f"{common[output]}; {note.reason}" if output in common else note.reason)
+            codes[note.rows & (codes == 0)] = len(labels) - 1
+    return labels, codes
