@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from features.instant import Instant
 from training.metrics import SMALLEST_PROBABILITY, calibration_bands, coverage
+from training.models.send_time_evaluation import answer_losses, held_out_messages
 from training.ranking_metrics import hour_log_loss, normalised_discounted_gain, recall, top_hours_hit
 from training.slices import Codes, slices_of
 
@@ -90,7 +91,7 @@ def save_held_out(measured: Sequence[HeldOut], folder: Path) -> None:
 
 def load_held_out(folder: Path) -> list[HeldOut]:
     """Of each cutoff, newest first."""
-    found = []
+    found: list[HeldOut] = []
     while (folder / _file(len(found))).exists():
         found.append(_load(folder / _file(len(found))))
     return found
@@ -166,11 +167,13 @@ def _favourite_product(model: Any, snapshot: "Snapshot") -> Measured:
 
 
 def _send_time(model: Any, snapshot: "Snapshot") -> Measured:
-    shares, (offsets, hours) = model.predict(snapshot.profiles, snapshot.as_of), snapshot.purchase_hours
+    shares, (offsets, hours) = model.presence(snapshot.profiles, snapshot.as_of), snapshot.purchase_hours
     losses = {
         "log_loss": hour_log_loss(shares, offsets, hours),
         "missed_by_top_3_hours": 1 - top_hours_hit(shares, offsets, hours),
     }
+    if (messages := held_out_messages(model, snapshot)) is not None:
+        losses["answer_log_loss"] = answer_losses(messages)
     return losses, {}, _NO_BIAS
 
 

@@ -49,7 +49,7 @@ def _favourite_product(model: Any, snapshot: "Snapshot", folder: Path) -> None:
 def _send_time(model: Any, snapshot: "Snapshot", folder: Path) -> None:
     _, hours = snapshot.purchase_hours
     happened = np.bincount(hours, minlength=168) / max(len(hours), 1)
-    predicted = model.predict(snapshot.profiles, snapshot.as_of).mean(axis=0)
+    predicted = model.presence(snapshot.profiles, snapshot.as_of).mean(axis=0)
     panels = {"predicted, mean over customers": predicted, "orders after the cutoff": happened}
     plots.hour_of_week(panels, folder / "hour_of_week.png")
 

@@ -26,11 +26,17 @@ class Value:
 class Fixed:
     """A model whose predictions are given: the interface of all four."""
 
+    response = None
+    learned_until = None
+
     def __init__(self, name: str, predictions: Any) -> None:
         self.name = name
         self.predictions = predictions
 
     def predict(self, *_: Any) -> Any:
+        return self.predictions
+
+    def presence(self, *_: Any) -> Any:
         return self.predictions
 
     def rank(self, *_: Any) -> Any:

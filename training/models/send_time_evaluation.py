@@ -106,8 +106,21 @@ def _add_messages(found: Evaluation, messages: HeldOutMessages) -> None:
         found.metrics["response_lift_effective_messages"] = lift.effective_sample_size
 
 
+def answer_losses(messages: HeldOutMessages) -> Floats:
+    """Each customer's mean negative log likelihood of the answers; NaN where no message was held out."""
+    log = messages.log
+    counts = np.diff(log.offsets)
+    sums = np.bincount(log.customer, _losses(messages.chance, log), len(counts))
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
 def _log_loss(chance: Floats, log: MessageLog) -> float:
-    return float(-np.log(np.where(log.is_answered, chance, 1.0 - chance)).mean())
+    return float(_losses(chance, log).mean())
+
+
+def _losses(chance: Floats, log: MessageLog) -> Floats:
+    result: Floats = -np.log(np.where(log.is_answered, chance, 1.0 - chance))
+    return result
 
 
 def _mean(values: Floats, weights: Floats) -> float:

@@ -11,6 +11,7 @@ from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_HOUR
 from features.profile_tables import Messages, offsets_of
 from features.profiles import empty
 from features.statistics import NEVER_FIRST
+from training.held_out import held_out
 from training.models.message_log import MessageLog, empty_log
 from training.models.message_response import MessageResponse
 from training.models.send_evidence import LEVELS, best_hours_left
@@ -256,3 +257,12 @@ def test_messages_without_ids_are_still_compared_by_hour(past: list[Snapshot]) -
     snapshots = [replace(each, profiles=replace(each.profiles, hours=hours)) for each in past]
 
     assert isinstance(SendTimeModel.fit(snapshots, {}, seed=1).response, MessageResponse)
+
+
+def test_versions_are_compared_by_what_they_lose_on_each_customers_answers(
+    model: SendTimeModel, written_to: tuple[list[Snapshot], Snapshot]
+) -> None:
+    losses = held_out(model, written_to[1]).losses["answer_log_loss"]
+
+    assert losses.shape == (120,)
+    assert np.nanmean(losses) == pytest.approx(evaluate(model, written_to[1]).metrics["response_log_loss"], rel=0.05)
