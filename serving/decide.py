@@ -153,7 +153,7 @@ def _channel_and_moment(case: Case, evaluated: Evaluated, rows: tuple[int, ...])
         channel = channel_of_offer(case.offers, rows[0], evaluated.allowed, case.customer.profile)
     if channel not in case.policy.message_channels:
         return channel, None
-    return channel, send_moment(case.offers.rules, rows, case.slots, case.predictions.send_time)
+    return channel, send_moment(case.offers.rules, rows, case.slots, case.predictions.hours_of(channel))
 
 
 def _chosen(case: Case, evaluated: Evaluated, drawn: _Drawn, rank: int, starts: Instant) -> ChosenOffer:

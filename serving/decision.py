@@ -84,12 +84,18 @@ class Predictions(Struct, frozen=True):
     """Mean of the gross purchases within the horizon, currency units."""
     horizon_days: float | None = None
     send_time: Floats | None = None
+    send_time_by_channel: Mapping[str, Floats] = {}
+    """Of channels whose hours differ; of any other, ``send_time``."""
     affinity: Floats | None = None
     features: Floats | None = None
     model_versions: Mapping[str, str] = {}
     fallbacks: Mapping[str, str] = {}
     missing_versions: Mapping[str, str] = {}
     """By model, those that were to be asked and are not there."""
+
+    def hours_of(self, channel: str | None) -> Floats | None:
+        """The scores of the 168 hours of the week for a message by that channel."""
+        return self.send_time if channel is None else self.send_time_by_channel.get(channel, self.send_time)
 
 
 class ChosenOffer(Struct, frozen=True):

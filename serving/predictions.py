@@ -63,6 +63,7 @@ class FavouriteProduct(Protocol):
 
 class SendTime(Protocol):
     def predict(self, profiles: Profiles, as_of: Instant, /) -> Floats: ...
+    def predict_channels(self, profiles: Profiles, as_of: Instant, /) -> tuple[Floats, Mapping[str, Floats]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def predict_each(
     usable = with_consent(profiles)
     churn = None if models.churn is None else models.churn.predict(features, as_of)
     spend = None if models.lifetime_value is None else models.lifetime_value.mean(features, as_of)
-    hours = None if models.send_time is None else models.send_time.predict(usable, as_of)
+    hours, by_channel = (None, {}) if models.send_time is None else models.send_time.predict_channels(usable, as_of)
     live = np.ones(len(offers.offers), dtype=np.bool_) if all_offers else is_valid_at(offers.rules, as_of)
     affinity = _affinity(models, usable, as_of, offers, live)
     missing = models.missing
@@ -142,6 +143,7 @@ def predict_each(
             lifetime_value=_number(spend, row),
             horizon_days=horizon_days(models),
             send_time=None if hours is None else hours[row],
+            send_time_by_channel={channel: of_all[row] for channel, of_all in by_channel.items()},
             affinity=None if affinity is None else affinity[row],
             features=features[row],
             model_versions=models.versions,

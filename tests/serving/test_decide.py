@@ -321,6 +321,18 @@ def test_a_message_goes_out_at_the_best_hour_and_is_held_for_a_day_after():
     assert decision.expires_at == parse("2026-01-07T18:00:00")
 
 
+def test_a_message_goes_out_at_the_best_hour_of_its_channel():
+    evening, noon = np.eye(168)[[24 + 18, 24 + 12]]
+    hours = Predictions(send_time=evening, send_time_by_channel={"push": noon})
+
+    sent = [
+        decided(table(information("a")), request=replace(REQUEST, channels=(channel,)), predictions=hours).send_at
+        for channel in ("push", "email")
+    ]
+
+    assert sent == [parse("2026-01-06T12:00:00"), parse("2026-01-06T18:00:00")]
+
+
 def test_a_message_keeps_out_of_quiet_hours_on_the_customers_clock():
     quiet = QuietHours.model_validate({"from": "09:00", "to": "21:30"})
     offers = table(information("a"), terms=BrandTerms(quiet_hours=quiet))

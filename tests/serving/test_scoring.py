@@ -82,6 +82,10 @@ class Evenings:
         scores[:, 18] = 0.5
         return scores
 
+    def predict_channels(self, profiles, as_of):
+        scores = self.predict(profiles, as_of)
+        return scores, {"push": np.roll(scores, 1, axis=1)}
+
 
 def models(**changed):
     every = {

@@ -81,8 +81,16 @@ class SendResponse:
         return np.ascontiguousarray(np.concatenate([chance, together]))
 
     def expected(self, log: MessageLog, orders: Floats, channel: str | None = None) -> Floats:
-        """(n, 168): the chance that a message sent then is answered; without a channel, by them as they were used."""
-        return _mixed(self.beliefs(log, orders), self._chance[self._number(channel)])
+        """(n, 168): the chance that a message sent then is answered.
+
+        Without a channel, or by one that was not learned: by the channels together, as they were used.
+        """
+        number = self.channels.index(channel) if channel in self.channels else len(self.channels) + 1
+        return _mixed(self.beliefs(log, orders), self._chance[number : number + 1])[:, 0]
+
+    def expected_by_each(self, log: MessageLog, orders: Floats) -> Floats:
+        """(n, channels + 2, 168): by each of the channels, by any other that was learned from, and by all together."""
+        return _mixed(self.beliefs(log, orders), self._chance)
 
     def at(self, beliefs: Floats, log: MessageLog) -> Floats:
         """The chance that each message of a log is answered, of customers of whom that is believed."""
@@ -91,11 +99,6 @@ class SendResponse:
     def beliefs(self, log: MessageLog, orders: Floats) -> Floats:
         """(n, kinds * 24): how likely each pair of kind and best hour is."""
         return _beliefs(log, orders, self._said_by_orders, self._log_prior, self._likelihood)
-
-    def _number(self, channel: str | None) -> int:
-        if channel is None:
-            return len(self.channels) + 1
-        return self.channels.index(channel) if channel in self.channels else len(self.channels)
 
 
 def log_order_ratio(orders: Floats, everyone: Floats) -> Floats:
@@ -159,16 +162,16 @@ def _beliefs(log: MessageLog, orders: Floats, said: Floats, log_prior: Floats, l
 
 @compiled
 def _mixed(beliefs: Floats, chance: Floats) -> Floats:
-    """(n, 168); row by row, so that one customer alone gets the very digits that many together get."""
-    result = np.zeros((beliefs.shape[0], chance.shape[1]))
+    """(n, channels, 168); row by row, so that one customer alone gets the very digits that many together get."""
+    result = np.zeros((beliefs.shape[0], chance.shape[0], HOURS_PER_WEEK))
     for i in range(beliefs.shape[0]):
-        mixed = result[i]
         for z in range(beliefs.shape[1]):
             belief = beliefs[i, z]
             if belief > NEGLIGIBLE:
-                by_hour = chance[z]
-                for hour in range(HOURS_PER_WEEK):
-                    mixed[hour] += belief * by_hour[hour]
+                for channel in range(chance.shape[0]):
+                    mixed, by_hour = result[i, channel], chance[channel, z]
+                    for hour in range(HOURS_PER_WEEK):
+                        mixed[hour] += belief * by_hour[hour]
     return result
 
 

@@ -73,8 +73,16 @@ class SendTimeModel:
         return self._predicted(profiles, as_of, None)
 
     def predict_channel(self, profiles: Profiles, as_of: Instant, channel: str) -> Floats:
-        """The same of messages by one channel; of a channel that was not learned, as of any other one."""
+        """The same of messages by one channel; of a channel that was not learned, as of all."""
         return self._predicted(profiles, as_of, channel)
+
+    def predict_channels(self, profiles: Profiles, as_of: Instant) -> tuple[Floats, dict[str, Floats]]:
+        """:meth:`predict`, and :meth:`predict_channel` of every channel that was learned, for little more than one."""
+        if not isinstance(self.response, SendResponse):
+            return self.predict(profiles, as_of), {}
+        expected = self.response.expected_by_each(*self._known(profiles, as_of, self.response))
+        expected /= expected.sum(axis=2, keepdims=True)
+        return expected[:, -1], {channel: expected[:, row] for row, channel in enumerate(self.response.channels)}
 
     def _predicted(self, profiles: Profiles, as_of: Instant, channel: str | None) -> Floats:
         if isinstance(self.response, SendResponse):

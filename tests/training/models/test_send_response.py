@@ -97,11 +97,12 @@ def test_a_channel_has_hours_of_its_own() -> None:
     learned = learn_send_response(
         log._replace(is_answered=log.is_answered & ~is_mute), NO_ORDERS, EVERYONE, ("email", "push"), kinds=2
     )
-    email, push, other = (learned.expected(empty_log(1), np.zeros((1, 24)), name)[0] for name in ("email", "push", "x"))
+    nothing = empty_log(1), np.zeros((1, 24))
+    email, push, other = (learned.expected(*nothing, name)[0] for name in ("email", "push", "telegram"))
 
     assert email[8] > 5 * push[8]
     assert email[18] == pytest.approx(push[18], rel=0.2)
-    assert not np.array_equal(other, push)
+    assert np.array_equal(other, learned.expected(*nothing)[0]), "as by all channels together"
 
 
 def test_the_lift_is_that_of_the_truth(response: SendResponse) -> None:
@@ -176,7 +177,9 @@ def test_where_messages_are_tied_to_their_answers_the_response_is_predicted(
     assert hours.sum(axis=1) == pytest.approx(1.0)
     best = [9 if customer % 3 else 18 for customer in range(120)]
     assert np.mean(np.abs(hours.argmax(axis=1) % 24 - best) <= 1) > 0.9
-    assert (model.predict_channel(future.profiles, future.as_of, "push") > 0).all()
+    together, by_channel = model.predict_channels(future.profiles, future.as_of)
+    assert (together == hours).all()
+    assert (by_channel["push"] == model.predict_channel(future.profiles, future.as_of, "push")).all()
 
 
 def test_one_customer_is_told_what_they_are_told_among_many(
