@@ -10,6 +10,8 @@ from training.models.candidates import CANDIDATE_FEATURES, Candidates, Known, ca
 from training.models.purchase_histories import Floats, Integers, NextBaskets, PurchaseHistories, is_within
 from training.models.trees import FlatTrees, flatten
 
+MOST_ROWS = 500_000
+"""To learn the order from: twice as many take twice as long, and the lists are no better (Complete Journey)."""
 FEWEST_ROWS_TO_SHARE = 100_000
 """Below that threads wait for each other longer than they work; on a busy machine a hundred times longer."""
 
@@ -43,16 +45,33 @@ def _is_hit(
     return is_hit
 
 
+def thinned(examples: Sequence[RankingRows], generator: np.random.Generator, most: int = MOST_ROWS) -> RankingRows:
+    """All hits, of the customers with any, and at random as many misses as bring it to about ``most`` rows.
+
+    A customer without a hit has no pair to learn the order of.
+    """
+    sizes = np.concatenate([example.sizes for example in examples])
+    is_hit = np.concatenate([example.is_hit for example in examples])
+    customer = np.repeat(np.arange(len(sizes)), sizes)
+    has_hit = (np.bincount(customer[is_hit], minlength=len(sizes)) > 0)[customer]
+    share = (most - is_hit.sum()) / max(int(has_hit.sum() - is_hit.sum()), 1)
+    kept = is_hit | (has_hit & (generator.random(len(is_hit)) < share))
+    counts = np.bincount(customer[kept], minlength=len(sizes)).astype(np.int64)
+    ends = np.cumsum([len(example.is_hit) for example in examples])
+    rows = [example.rows[part] for example, part in zip(examples, np.split(kept, ends[:-1]), strict=True)]
+    return RankingRows(np.concatenate(rows), is_hit[kept], counts[counts > 0])
+
+
 def fit_ranker(examples: Sequence[RankingRows], parameters: Mapping[str, float | int], seed: int) -> FlatTrees:
     """Trees whose sum orders a customer's candidates."""
     import lightgbm
 
-    rows = np.concatenate([example.rows for example in examples])
-    threads = 0 if len(rows) > FEWEST_ROWS_TO_SHARE else 1
+    chosen = thinned(examples, np.random.default_rng(seed))
+    threads = 0 if len(chosen.rows) > FEWEST_ROWS_TO_SHARE else 1
     data = lightgbm.Dataset(
-        rows,
-        np.concatenate([example.is_hit for example in examples]).astype(np.float64),
-        group=np.concatenate([example.sizes for example in examples]),
+        chosen.rows,
+        chosen.is_hit.astype(np.float64),
+        group=chosen.sizes,
         feature_name=list(CANDIDATE_FEATURES),
         params={"max_bin": 63, "num_threads": threads, "verbose": -1},
     )

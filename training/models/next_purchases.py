@@ -129,13 +129,28 @@ def _fill_weights(histories: PurchaseHistories, is_asked: NDArray[np.bool_], wei
 
 def _pruned(transitions: Any, source: Floats) -> tuple[Integers, Codes, NDArray[np.float32]]:
     """Offsets, codes and shares of the most frequent transitions of each product."""
-    row = customer_of(transitions.indptr.astype(np.int64))
-    order = np.lexsort((-transitions.data, row))
-    rank = np.arange(len(row)) - transitions.indptr[row[order]]
-    kept = order[rank < MOST_TRANSITIONS]
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(row[kept], minlength=len(source)))]).astype(np.int64)
-    share = transitions.data[kept] / (source[row[kept]] + PRIOR)
+    starts = transitions.indptr.astype(np.int64)
+    kept = _most_frequent(starts, transitions.data)
+    row = customer_of(starts)[kept]
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(source)))]).astype(np.int64)
+    share = transitions.data[kept] / (source[row] + PRIOR)
     return offsets, transitions.indices[kept].astype(np.int32), share.astype(np.float32)
+
+
+@compiled
+def _most_frequent(starts: Integers, frequency: Floats) -> Integers:
+    """The places of up to MOST_TRANSITIONS entries of each row."""
+    kept = np.empty(frequency.shape[0], dtype=np.int64)
+    count = 0
+    for row in range(starts.shape[0] - 1):
+        first, last = starts[row], starts[row + 1]
+        if last - first > MOST_TRANSITIONS:
+            best = first + np.argsort(-frequency[first:last], kind="mergesort")[:MOST_TRANSITIONS]
+        else:
+            best = np.arange(first, last)
+        kept[count : count + best.shape[0]] = best
+        count += best.shape[0]
+    return kept[:count]
 
 
 @compiled
