@@ -3,11 +3,11 @@
 Standard output is the answer, a table or with ``--json`` one document; progress and complaints go to standard error.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from getpass import getuser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -19,6 +19,8 @@ from features.verbs import Brand, Clock, Json, Workspace, answer, as_instant, no
 from training.errors import TrainingError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from training.promotion import Comparison
     from training.registry import Deployment
 
@@ -61,6 +63,7 @@ def train(
             seed=seed,
             tracking_uri=_tracking_uri(workspace),
             report=report,
+            announce=lambda found: report.show(reports.data_of(found)),
         )
     answer(results, reports.trained(results), as_json=as_json)
     done = [result.skipped is None for result in results]
@@ -260,13 +263,27 @@ def _check_names(models: Sequence[str], known: Sequence[str]) -> None:
             raise typer.BadParameter(f"got model {model!r}, expected one of {', '.join(known)}")
 
 
+class Telling(Protocol):
+    """Says what is being done now; what is shown stays above it."""
+
+    def __call__(self, what: str, /) -> None: ...
+    def show(self, what: "RenderableType", /) -> None: ...
+
+
 @contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
+def progress() -> Iterator[Telling]:
     """A line on standard error that says what is being done, and for how long."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    class OnStandardError:
+        def __call__(self, what: str, /) -> None:
+            shown.update(task, description=what)
+
+        def show(self, what: "RenderableType", /) -> None:
+            shown.console.print(what)
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("starting", total=None)
-        yield lambda what: progress.update(task, description=what)
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("starting", total=None)
+        yield OnStandardError()

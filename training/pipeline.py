@@ -1,12 +1,13 @@
 """A history in, registered models out: trained at past cutoffs, measured on a later one, then trained again with it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from features.instant import Instant, to_iso
 from features.store import Store
 from training import tracking
 from training.alias_follower import follow_once
+from training.data_report import FALLBACKS, ModelData, holdings, model_data
 from training.errors import NotEnoughData, TrainingError
 from training.learners import NotBuiltError, learner
 from training.model_files import remove_incoming
@@ -17,6 +18,8 @@ from training.version import Attempt, make_version
 
 Report = Callable[[str], None]
 """Told in a few words what is being done now."""
+Announce = Callable[[Mapping[str, ModelData]], None]
+"""Told by model what there is to train it on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Trained:
     as_of: str | None = None
     horizon_days: int | None = None
     notes: tuple[str, ...] = ()
+    data: ModelData | None = None
 
 
 def train(
@@ -47,10 +51,12 @@ def train(
     seed: int = 0,
     tracking_uri: str | None = None,
     report: Report = lambda _: None,
+    announce: Announce = lambda _: None,
 ) -> list[Trained]:
     """One result a model, in the order asked for; nothing that happened at or after ``as_of`` is used.
 
     ``as_of`` is by default just after the last event. A model without enough data is skipped, never an error.
+    ``announce`` is told what there is and what each model needs, before anything is trained.
 
     Raises
     ------
@@ -58,22 +64,30 @@ def train(
     """
     with training_alone(store.workspace):
         tracker = _tidy(store, brand, now, tracking_uri, report)
+        found = holdings(store, brand, as_of)
+        data, too_little = None, None
         try:
             data = gather(store, brand, as_of, horizon_days, seed, report)
         except NotEnoughData as error:
-            return [_skipped(model, _not_built(model) or error) for model in models]
+            too_little = error
+        of_models = {model: model_data(model, brand, found, data, horizon_days) for model in models}
+        announce(of_models)
+        if data is None:
+            return [_skipped(model, _not_built(model) or str(too_little), of_models[model]) for model in models]
         attempt = Attempt(now, seed, tuning_trials, report)
-        return [_trained(store, tracker, model, data, attempt) for model in models]
+        return [_trained(store, tracker, model, data, attempt, of_models[model]) for model in models]
 
 
-def _trained(store: Store, tracker: tracking.Tracker, model: str, data: TrainingData, attempt: Attempt) -> Trained:
+def _trained(
+    store: Store, tracker: tracking.Tracker, model: str, data: TrainingData, attempt: Attempt, has: ModelData
+) -> Trained:
     try:
         deployment, record = make_version(store, tracker, learner(model), data, attempt)
     except NotBuiltError as error:
         tracking.register_name(tracker, model)
-        return _skipped(model, error)
+        return _skipped(model, error, has)
     except NotEnoughData as error:
-        return _skipped(model, f"{error} ({_span(data)})")
+        return _skipped(model, f"{error} ({_span(data)})", replace(has, fallback=FALLBACKS.get(model)))
     return Trained(
         model,
         deployment.version,
@@ -85,6 +99,7 @@ def _trained(store: Store, tracker: tracking.Tracker, model: str, data: Training
         to_iso(record.window.as_of),
         record.window.horizon_days,
         record.notes,
+        has,
     )
 
 
@@ -97,8 +112,8 @@ def _not_built(model: str) -> NotBuiltError | None:
     return None
 
 
-def _skipped(model: str, reason: TrainingError | str) -> Trained:
-    return Trained(model, skipped=str(reason))
+def _skipped(model: str, reason: TrainingError | str, has: ModelData) -> Trained:
+    return Trained(model, skipped=str(reason), data=has)
 
 
 def _span(data: TrainingData) -> str:

@@ -1,6 +1,6 @@
 """What the verbs of training show: tables for people, plain documents for programs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -11,6 +11,7 @@ from features.instant import to_iso
 from training.registry import Deployment, Served
 
 if TYPE_CHECKING:
+    from training.data_report import ModelData
     from training.decision_counts import VersionCounts
     from training.pipeline import Trained
     from training.promotion import Comparison
@@ -27,6 +28,25 @@ def trained(results: "Sequence[Trained]") -> RenderableType:
     notes = _by_reason((result.model, note) for result in results for note in result.notes)
     skipped = _by_reason((result.model, f"skipped: {result.skipped}") for result in results if result.skipped)
     return Group(*tables, *notes, *skipped)
+
+
+def data_of(found: "Mapping[str, ModelData]") -> RenderableType:
+    """What there is, what each model needs of it and, where something is missing, what serves instead."""
+    if not found:
+        return Text("")
+    one = next(iter(found.values()))
+    has = one.holdings
+    head = (
+        f"{one.brand}: {has.customers:,} customers, {has.events:,} events ({has.purchases:,} purchases, "
+        f"{has.messages_sent:,} messages sent) in {has.days:.0f} days"
+    )
+    table = _table("model", "needs", "has", "at least", "")
+    for model, data in found.items():
+        for number, need in enumerate(data.needs):
+            verdict = "" if need.is_met else "missing"
+            table.add_row("" if number else model, need.what, f"{need.have:g}", f"{need.needed:g}", verdict)
+    lines = [Text(f"{model}: meanwhile {data.fallback}") for model, data in found.items() if data.fallback]
+    return Group(Text(head), table, *lines)
 
 
 def _metrics(result: "Trained") -> Table:

@@ -16,7 +16,7 @@ from training.version_record import DataWindow
 if TYPE_CHECKING:
     from features.history import Snapshot
 
-_FEWEST_CUSTOMERS = 20
+FEWEST_CUSTOMERS = 20
 LIFETIMES_DAYS = (30, 90, 365)
 """Horizons for which the spend is told besides that of the training."""
 
@@ -86,9 +86,7 @@ def gather(
 
 def _check(data: TrainingData) -> None:
     customers = len(data.validation.profiles)
-    if customers < _FEWEST_CUSTOMERS:
-        raise NotEnoughData(
-            "customers", customers, f"at least {_FEWEST_CUSTOMERS} with an event before the last cutoff"
-        )
+    if customers < FEWEST_CUSTOMERS:
+        raise NotEnoughData("customers", customers, f"at least {FEWEST_CUSTOMERS} with an event before the last cutoff")
     if not sum(int(snapshot.orders.sum()) for snapshot in data.training):
         raise NotEnoughData("purchases", "none in the windows after the cutoffs", "some to learn from")
