@@ -48,6 +48,8 @@ _MESSAGES = _columns(key=np.uint64, sent_at=np.uint32, answered_at=np.uint32, ho
 _CHANNELS = _columns(sent=np.int64, responses=np.int64, purchase_lines=np.int64)
 _CONTACTS = _columns(at=np.int64, facet=np.uint8, is_own_decision=np.bool_, count=np.int32)
 
+_NO_MESSAGES = (b"",) * len(_MESSAGES)
+
 
 class Packed(msgspec.Struct, array_like=True):
     version: int
@@ -65,7 +67,7 @@ class Packed(msgspec.Struct, array_like=True):
     contact_codes: bytes
     contact_names: list[str]
     states: dict[str, tuple[Instant, State]]
-    messages: _Pieces = (b"",) * len(_MESSAGES)
+    messages: _Pieces = ()
     message_channels: list[str] = []
 
 
@@ -129,6 +131,8 @@ def _pieces(table: Any, row: int, columns: _Columns) -> _Pieces:
 def _packed_messages(messages: Messages, row: int) -> dict[str, Any]:
     """Seconds since 1970, and one, so that what never happened is zero."""
     rows = _rows(messages, row)
+    if rows.start == rows.stop:
+        return {}
     used, codes = np.unique(messages.code[rows], return_inverse=True)
     times = (messages.sent_at[rows], messages.answered_at[rows])
     sent, answered = (np.where(at == NEVER_FIRST, 0, at // MICROSECONDS_PER_SECOND + 1) for at in times)
@@ -229,7 +233,7 @@ def _products(pieces: Sequence[_Pieces], packed_ids: tuple[bytes, ...], hashes: 
 
 
 def _messages(pieces: Sequence[_Pieces], names: Sequence[list[str]]) -> Messages:
-    offsets, key, sent, answered, hour, short = _table(pieces, _MESSAGES)
+    offsets, key, sent, answered, hour, short = _table([piece or _NO_MESSAGES for piece in pieces], _MESSAGES)
     code = short.astype(np.int32)
     if code.size:
         _shift(code, offsets, np.array([len(some) for some in names], np.int64))

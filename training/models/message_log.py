@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from features.compiled import compiled
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.profile_tables import Messages, without_rows_of
 from features.profiles import Profiles
-from features.statistics import NEVER_FIRST
+from features.statistics import NEVER_FIRST, NEVER_LAST
 
 Integers = NDArray[np.int64]
 
@@ -45,20 +46,40 @@ def message_log(
     if not profiles.messages.key.size:
         return empty_log(len(profiles))
     messages = with_consent(profiles)
-    sent = messages.sent_at
-    is_over = sent <= as_of - WINDOW
-    if since is not None:
-        is_over &= sent >= since
     number = {channel: code for code, channel in enumerate(channels)}
     of_word = np.array([number.get(word, len(channels)) for word in messages.vocabulary], dtype=np.int64)
-    counted = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(is_over)])
-    answered_at = messages.answered_at[is_over]
-    return MessageLog(
-        counted[messages.offsets],
-        messages.hour[is_over],
-        of_word[messages.code[is_over]],
-        (answered_at != NEVER_FIRST) & (answered_at - WINDOW <= sent[is_over]),
-    )
+    first = NEVER_LAST if since is None else since
+    columns = messages.offsets, messages.sent_at, messages.answered_at, messages.hour, messages.code
+    return MessageLog(*_waited_for(*columns, of_word, first, as_of - WINDOW))
+
+
+@compiled
+def _waited_for(
+    offsets: Integers,
+    sent_at: Integers,
+    answered_at: Integers,
+    hour: NDArray[np.uint8],
+    code: NDArray[np.int32],
+    of_word: Integers,
+    first: Instant,
+    last: Instant,
+) -> tuple[Integers, NDArray[np.uint8], Integers, NDArray[np.bool_]]:
+    """Of the messages sent from ``first`` to ``last`` the fields of a :class:`MessageLog`."""
+    kept = np.empty(sent_at.shape[0], dtype=np.int64)
+    left = np.zeros(offsets.shape[0], dtype=np.int64)
+    count = 0
+    for i in range(offsets.shape[0] - 1):
+        for j in range(offsets[i], offsets[i + 1]):
+            if first <= sent_at[j] <= last:
+                kept[count] = j
+                count += 1
+        left[i + 1] = count
+    hours, channel, is_answered = np.empty(count, np.uint8), np.empty(count, np.int64), np.empty(count, np.bool_)
+    for at in range(count):
+        j = kept[at]
+        hours[at], channel[at] = hour[j], of_word[code[j]]
+        is_answered[at] = answered_at[j] != NEVER_FIRST and answered_at[j] - WINDOW <= sent_at[j]
+    return left, hours, channel, is_answered
 
 
 @lru_cache

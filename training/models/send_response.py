@@ -23,7 +23,7 @@ from features.instant import HOURS_PER_WEEK
 from training.models.message_log import MessageLog
 from training.models.week_hours import HOURS_PER_DAY, Floats
 
-NEGLIGIBLE = 1e-6
+NEGLIGIBLE = 1e-5
 """A pair believed in less than that is left out of a prediction."""
 _HOURS = np.arange(HOURS_PER_DAY)
 DISTANCE = (_HOURS[None, :] - _HOURS[:, None]) % HOURS_PER_DAY
