@@ -186,6 +186,13 @@ class Candidates:
     code: Codes
     rows: Floats
 
+    def explored(self) -> "Candidates":
+        """Of the same customers, without what they have bought."""
+        kept = self.entry < 0
+        customer = np.repeat(np.arange(len(self.counts)), self.counts)
+        counts = np.bincount(customer[kept], minlength=len(self.counts)).astype(np.int64)
+        return Candidates(counts, self.entry[kept], self.code[kept], self.rows[kept])
+
 
 def candidates_of(customers: Integers, histories: PurchaseHistories, known: Known) -> Candidates:
     shape = (len(customers), MOST_CANDIDATES)

@@ -12,15 +12,17 @@ from features.id_table import IdTable
 from features.instant import Instant
 from features.product_targets import ProductTargets
 from features.profiles import Profiles
+from training.errors import TrainingError
 from training.evaluation import Evaluation
 from training.models.affinity import AffinityWeights, Flags, TargetFacts, facts_of_targets, fill_chances
 from training.models.calibration import Platt
-from training.models.candidates import Known, candidates_of
+from training.models.candidates import Candidates, Known, candidates_of
 from training.models.collaborative_filtering import Tastes
 from training.models.manifest import read_manifest, write_manifest
 from training.models.next_purchases import NextPurchases
 from training.models.product_knowledge import ProductKnowledge
-from training.models.purchase_histories import Floats, Integers, PurchaseHistories, histories_of
+from training.models.purchase_histories import Floats, PurchaseHistories, histories_of
+from training.models.replenishment import DueProducts, Replenishment
 from training.models.trees import FlatTrees
 from training.search_space import Range
 
@@ -61,6 +63,7 @@ class FavouriteProductModel:
     trees: FlatTrees
     calibration: Platt
     weights: AffinityWeights
+    replenishment: Replenishment
     horizon_days: int
     importance: dict[str, float]
     codes: Mapping[str, int] = field(repr=False)
@@ -81,12 +84,25 @@ class FavouriteProductModel:
 
     def rank(self, profiles: Profiles, as_of: Instant, limit: int) -> list[RankedProducts]:
         """One list a customer, at most ``limit`` long; the score is the chance to be in the next order, roughly."""
+        return self._ranked(profiles, as_of, limit, is_new_only=False)
+
+    def rank_new(self, profiles: Profiles, as_of: Instant, limit: int) -> list[RankedProducts]:
+        """As :meth:`rank`, of products alone that the customer has never bought; at most ``MOST_EXPLORED``."""
+        return self._ranked(profiles, as_of, limit, is_new_only=True)
+
+    def due(self, profiles: Profiles, as_of: Instant, limit: int = 10) -> list[DueProducts]:
+        """What each customer buys again and again, and when it runs out, soonest first."""
+        histories = histories_of(profiles, as_of, self.codes)
+        return self.replenishment.due(profiles, histories, self.knowledge.gap_days, limit)
+
+    def _ranked(self, profiles: Profiles, as_of: Instant, limit: int, *, is_new_only: bool) -> list[RankedProducts]:
         histories = histories_of(profiles, as_of, self.codes)
         buyers = np.flatnonzero(np.diff(histories.product_offsets))
         ranked = [self._popular(limit) if len(buyers) < len(profiles) else ([], [])] * len(profiles)
         for start in range(0, len(buyers), CUSTOMERS_AT_A_TIME):
             chosen = buyers[start : start + CUSTOMERS_AT_A_TIME]
-            lists = self._rank(chosen, histories, profiles.products.vocabulary, limit)
+            found = candidates_of(chosen, histories, Known(self.knowledge, self.following, self.tastes))
+            lists = self._lists(found.explored() if is_new_only else found, histories, profiles, limit)
             for i, ranking in zip(chosen.tolist(), lists, strict=True):
                 ranked[i] = ranking
         return ranked
@@ -99,10 +115,10 @@ class FavouriteProductModel:
         expected = np.exp(self.weights.new[0]) * popularity[codes] / popularity.sum()
         return [self.vocabulary[code] for code in codes.tolist()], (1.0 - np.exp(-expected)).tolist()
 
-    def _rank(
-        self, customers: Integers, histories: PurchaseHistories, bought: Sequence[str], limit: int
+    def _lists(
+        self, found: Candidates, histories: PurchaseHistories, profiles: Profiles, limit: int
     ) -> list[RankedProducts]:
-        found = candidates_of(customers, histories, Known(self.knowledge, self.following, self.tastes))
+        bought = profiles.products.vocabulary
         raw = self.trees.predict_raw(found.rows)
         scores = self.calibration.probability(raw)
         ranked, start = [], 0
@@ -143,6 +159,7 @@ class FavouriteProductModel:
         np.savez(folder / ARRAYS_FILE, allow_pickle=False, **arrays)
         (folder / VOCABULARY_FILE).write_text(json.dumps(self.vocabulary), encoding="utf-8")
         self.trees.save(folder, TREES)
+        self.replenishment.save(folder)
         words = {
             "horizon_days": self.horizon_days,
             "calibration": self.calibration._asdict(),
@@ -153,9 +170,18 @@ class FavouriteProductModel:
 
     @classmethod
     def load(cls, folder: Path) -> "FavouriteProductModel":
+        """
+        Raises
+        ------
+        TrainingError
+            If the folder holds another model or one that a version without some of its parts has saved.
+        """
         words = read_manifest(folder, cls.name)
         vocabulary = tuple(json.loads((folder / VOCABULARY_FILE).read_text(encoding="utf-8")))
         with np.load(folder / ARRAYS_FILE, allow_pickle=False) as arrays:
+            missing = {f"{part}.{name}" for part, kind in PARTS.items() for name in kind._fields}.difference(arrays)
+            if missing:
+                raise TrainingError(f"{folder / ARRAYS_FILE}: without {min(missing)}, of an older version: train again")
             knowledge, following, tastes, weights = (
                 kind(**{name: arrays[f"{part}.{name}"] for name in kind._fields}) for part, kind in PARTS.items()
             )
@@ -167,6 +193,7 @@ class FavouriteProductModel:
             trees=FlatTrees.load(folder, TREES),
             calibration=Platt(**words["calibration"]),
             weights=weights,
+            replenishment=Replenishment.load(folder),
             horizon_days=words["horizon_days"],
             importance=words["importance"],
             codes=IdTable({product_id: code for code, product_id in enumerate(vocabulary)}),

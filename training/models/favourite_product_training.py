@@ -21,6 +21,7 @@ from training.models.purchase_histories import (
     histories_of,
     next_baskets_of,
 )
+from training.models.replenishment_training import fit_replenishment
 from training.models.trees import FlatTrees
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
         trees=trees,
         calibration=_calibration(trees, rows, generator),
         weights=fit_affinity(answered[-AFFINITY_CUTOFFS:], tastes, generator),
+        replenishment=fit_replenishment(ordered, codes, seed),
         horizon_days=ordered[-1].horizon_days,
         importance=gains(trees),
         codes=codes,

@@ -11,7 +11,6 @@ from training.models.purchase_histories import (
     HALF_LIFE_DAYS,
     Codes,
     Floats,
-    Integers,
     NextBaskets,
     PurchaseHistories,
     customer_of,
@@ -87,13 +86,15 @@ def learn_products(
     return ProductKnowledge(
         popularity=np.log((decayed + 0.5) / customers),
         repeat_lift=_repeat_lift(answered, products),
-        gap_days=_gap_days(histories, row, products),
+        gap_days=usual_gap_days(histories, products),
         trend=(decayed + 0.5) / (lines + 1.0),
         popular=np.argsort(-decayed[:products], kind="stable")[:MOST_POPULAR].astype(np.int32),
     )
 
 
-def _gap_days(histories: PurchaseHistories, row: Integers, products: int) -> Floats:
+def usual_gap_days(histories: PurchaseHistories, products: int) -> Floats:
+    """Of each product, and last of those outside the vocabulary; see :class:`ProductKnowledge`."""
+    row = np.where(histories.code < 0, products, histories.code)
     gaps = _gaps(histories.lines, histories.decayed_at_last)
     came_back = ~np.isnan(gaps) & (row < products)
     logarithms = np.log(np.maximum(gaps[came_back], 1.0))

@@ -14,7 +14,7 @@ from features.product_targets import index_targets
 from features.profiles import Profiles, empty
 from training.errors import NotEnoughData, TrainingError
 from training.models.collaborative_filtering import Tastes, cholesky_solve, learn_tastes, taste_of
-from training.models.favourite_product import FavouriteProductModel, evaluate
+from training.models.favourite_product import ARRAYS_FILE, FavouriteProductModel, evaluate
 from training.models.favourite_product_training import answer, example_of
 from training.models.purchase_histories import histories_of
 
@@ -118,6 +118,65 @@ def test_knowledge_of_a_cutoff_is_no_younger_than_the_cutoff(past: list[Snapshot
     before, after = answer(honest, 1, len(codes)).knowledge, answer(changed, 1, len(codes)).knowledge
 
     assert all((one == two).all() for one, two in zip(before, after, strict=True))
+
+
+def test_a_version_saved_without_what_is_read_now_is_refused(model: FavouriteProductModel, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    with np.load(tmp_path / ARRAYS_FILE) as arrays:
+        kept = {name: values for name, values in arrays.items() if not name.startswith("following.")}
+    np.savez(tmp_path / ARRAYS_FILE, allow_pickle=False, **kept)
+
+    with pytest.raises(TrainingError, match="of an older version: train again"):
+        FavouriteProductModel.load(tmp_path)
+
+
+def test_something_new_was_never_bought(model: FavouriteProductModel, future: Snapshot) -> None:
+    few = future.profiles.take(range(20))
+
+    for row, (found, scores) in enumerate(model.rank_new(few, future.as_of, 10)):
+        mine = slice(few.products.offsets[row], few.products.offsets[row + 1])
+        bought = {few.products.vocabulary[code] for code in few.products.code[mine]}
+        assert not bought.intersection(found)
+        assert found
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_something_new_for_a_nobody_is_what_everybody_buys(model: FavouriteProductModel, future: Snapshot) -> None:
+    nobody = empty(["nobody"])
+
+    assert model.rank_new(nobody, future.as_of, 5) == model.rank(nobody, future.as_of, 5)
+
+
+def test_an_event_changes_the_answer_at_once(
+    model: FavouriteProductModel, profiles_of: ProfilesOf, future: Snapshot
+) -> None:
+    orders = [(7.0 * week, ["p1", "p2"]) for week in range(20)]
+    before, after = profiles_of({"c": orders}), profiles_of({"c": [*orders, (160.0, ["milk"]), (167.0, ["milk"])]})
+
+    old, new = (dict(zip(*model.rank(each, future.as_of, 100)[0], strict=True)) for each in (before, after))
+
+    assert new["milk"] > 2 * old["milk"]
+    assert "milk" in model.rank_new(before, future.as_of, 40)[0][0]
+    assert "milk" not in model.rank_new(after, future.as_of, 40)[0][0]
+
+
+def test_one_cutoff_is_enough_to_learn_from(past: list[Snapshot], future: Snapshot) -> None:
+    alone = FavouriteProductModel.fit(past[-1:], {}, seed=1)
+
+    found = evaluate(alone, future)
+
+    assert found.metrics["ndcg_at_10"] > found.baselines["most_popular"]["ndcg_at_10"]
+
+
+def test_what_is_bought_every_week_is_due_within_a_week(
+    model: FavouriteProductModel, profiles_of: ProfilesOf, future: Snapshot
+) -> None:
+    weekly = profiles_of({"c": [(7.0 * week, ["milk"]) for week in range(24)]})
+
+    [[(product, due_at)]] = model.due(weekly, future.as_of)
+
+    assert product == "milk"
+    assert 0 <= due_at - future.as_of < 7 * 86_400_000_000
 
 
 # --- affinity
