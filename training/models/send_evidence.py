@@ -20,11 +20,18 @@ class Evidence:
     orders: NDArray[np.int64]
     has_response: bool
 
+    @property
+    def is_less_than_own(self) -> NDArray[np.bool_]:
+        """(n): whether something less than the best there is serves the customer."""
+        best = MESSAGES if self.has_response else PURCHASES
+        result: NDArray[np.bool_] = self.level != best
+        return result
+
     def fallback(self, row: int) -> str | None:
         """Why less than the best there is serves the customer in that row, and what serves instead; None if nothing."""
-        level = int(self.level[row])
-        if level == (MESSAGES if self.has_response else PURCHASES):
+        if not self.is_less_than_own[row]:
             return None
+        level = int(self.level[row])
         orders = _counted(int(self.orders[row]), "order")
         found = f"{_counted(int(self.messages[row]), 'message')} and {orders}" if self.has_response else orders
         return f"not enough data ({found}): {LEVELS[level]}"
