@@ -12,9 +12,9 @@ from training.metrics import calibration_bands
 
 Floats = NDArray[np.float64]
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_OURS = "#1f5a7a"
-_OTHER = "#c9772b"
-_QUIET = "#9a9a9a"
+OURS = "#1f5a7a"
+OTHER = "#c9772b"
+QUIET = "#9a9a9a"
 _LARGEST_IMPORTANCES = 20
 
 
@@ -24,8 +24,8 @@ def calibration(actual: Floats, predicted: Floats, what: str, path: Path) -> Non
     x, y = [band.predicted for band in bands], [band.actual for band in bands]
     figure, axes = _figure()
     top = max([*x, *y, 1e-9]) * 1.05
-    axes.plot([0, top], [0, top], color=_QUIET, linestyle="--", label="perfect")
-    axes.plot(x, y, color=_OURS, marker="o", label="ours")
+    axes.plot([0, top], [0, top], color=QUIET, linestyle="--", label="perfect")
+    axes.plot(x, y, color=OURS, marker="o", label="ours")
     axes.set(xlabel=f"predicted {what}", ylabel=f"actual {what}", title="Calibration on the held-out cutoff")
     axes.legend()
     figure.savefig(path)
@@ -36,8 +36,8 @@ def lift_by_decile(actual: Floats, predicted: Floats, what: str, path: Path) -> 
     average = float(actual.mean()) or 1.0
     lift = [band.actual / average for band in reversed(calibration_bands(actual, predicted))]
     figure, axes = _figure()
-    axes.bar(range(1, len(lift) + 1), lift, color=_OURS)
-    axes.axhline(1.0, color=_QUIET, linestyle="--")
+    axes.bar(range(1, len(lift) + 1), lift, color=OURS)
+    axes.axhline(1.0, color=QUIET, linestyle="--")
     axes.set(xlabel="tenth of customers, highest predicted first", ylabel=f"{what}, times the average", title="Lift")
     axes.set_xticks(range(1, len(lift) + 1))
     figure.savefig(path)
@@ -48,7 +48,7 @@ def importance(gains: Mapping[str, float], path: Path) -> None:
     total = sum(gains.values()) or 1.0
     largest = sorted(gains.items(), key=lambda item: item[1])[-_LARGEST_IMPORTANCES:]
     figure, axes = _figure(height=6.5)
-    axes.barh([name for name, _ in largest], [gain / total for _, gain in largest], color=_OURS)
+    axes.barh([name for name, _ in largest], [gain / total for _, gain in largest], color=OURS)
     axes.set(xlabel="share of gain", title="Feature importance")
     figure.savefig(path)
 
@@ -56,7 +56,7 @@ def importance(gains: Mapping[str, float], path: Path) -> None:
 def recall_curve(recall: Mapping[str, Sequence[float]], path: Path) -> None:
     """Recall of the next basket by length of the list; the first entry is ours, the rest are baselines."""
     figure, axes = _figure()
-    for (name, values), colour in zip(recall.items(), (_OURS, _OTHER, _QUIET), strict=False):
+    for (name, values), colour in zip(recall.items(), (OURS, OTHER, QUIET), strict=False):
         axes.plot(range(1, len(values) + 1), values, color=colour, label=name)
     axes.set(xlabel="k, products in the list", ylabel="recall@k of the next basket", title="Recall", ylim=(0, None))
     axes.legend()

@@ -1,7 +1,7 @@
 """Search for parameters by Optuna over time-ordered folds, kept in the workspace so that a killed search goes on."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,16 @@ Loss = Callable[[Parameters, Fold], float]
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """One trial; ``loss`` is the mean over the folds that it came to."""
+
+    number: int
+    parameters: Parameters
+    loss: float
+    is_pruned: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Tuned:
     parameters: Parameters
     loss: float
@@ -32,6 +42,7 @@ class Tuned:
     pruned: int
     resumed: int
     """How many trials an earlier, interrupted search had already finished."""
+    tried: list[Tried] = field(default_factory=list)
 
 
 def time_ordered_folds(snapshots: Sequence["Snapshot"]) -> list[Fold]:
@@ -118,4 +129,13 @@ def _result(study: "optuna.Study", resumed: int) -> Tuned:
     pruned = len(study.get_trials(states=(TrialState.PRUNED,)))
     if not complete:
         raise NotEnoughData("tuning", f"{pruned} trials without a result", "at least one that came to an end")
-    return Tuned(dict(study.best_params), float(study.best_value), len(complete) + pruned, pruned, resumed)
+    tried = [_tried(trial) for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))]
+    return Tuned(dict(study.best_params), float(study.best_value), len(complete) + pruned, pruned, resumed, tried)
+
+
+def _tried(trial: "optuna.trial.FrozenTrial") -> Tried:
+    from optuna.trial import TrialState
+
+    is_pruned = trial.state == TrialState.PRUNED
+    loss = trial.intermediate_values[trial.last_step] if is_pruned else trial.value
+    return Tried(trial.number, dict(trial.params), float(loss), is_pruned)

@@ -20,10 +20,12 @@ from training.models.churn import ChurnModel
 from training.models.churn_interval import ChurnInterval
 from training.registry import CHALLENGER, CHAMPION, Deployment, current, deploy
 from training.training_data import TrainingData
-from training.tuning import Fold, Parameters, Tuned, time_ordered_folds, tune
+from training.tuning import Fold, Parameters, Tried, Tuned, time_ordered_folds, tune
+from training.tuning_plots import draw_search
 from training.validation_plots import draw
 from training.version_record import HELD_OUT_FOLDER, VersionRecord, write_record
 
+PLOTS = "plots"
 HELD_OUT_CUTOFFS = 2
 """At so many, where the history has them, a version is measured; each one more is one more training."""
 
@@ -48,10 +50,11 @@ def make_version(
     NotEnoughData
     """
     with tracking.run(tracker, learner.name, attempt.now) as run_id:
-        parameters, notes = _parameters(store, tracker, learner, data, attempt, run_id)
+        parameters, notes, tried = _parameters(store, tracker, learner, data, attempt, run_id)
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             record = _fit(tracker.brand, learner, data, parameters, notes, attempt, folder)
+            draw_search(tried, folder / PLOTS)
             _log(tracker, run_id, record, folder, attempt.now)
             version = tracking.register(tracker, run_id, learner.name)
             path = version_path(tracker.brand, learner.name, version, run_id)
@@ -98,7 +101,7 @@ def _fit(
     if learner.name == ChurnModel.name:
         ChurnInterval.fit(*chances_and_outcomes(measured)).save(saved)
     write_record(record, saved)
-    draw(twin, data.validation, folder / "plots")
+    draw(twin, data.validation, folder / PLOTS)
     (folder / "model_card.md").write_text(model_card(record), encoding="utf-8")
     return record
 
@@ -117,19 +120,19 @@ def _earlier_held_out(learner: Learner, data: TrainingData, parameters: Paramete
 
 def _parameters(
     store: Store, tracker: tracking.Tracker, learner: Learner, data: TrainingData, attempt: Attempt, run_id: str
-) -> tuple[Parameters, tuple[str, ...]]:
+) -> tuple[Parameters, tuple[str, ...], list[Tried]]:
     notes = (data.cutoffs.note,) if data.cutoffs.note else ()
     if not attempt.tuning_trials:
-        return {}, notes
+        return {}, notes, []
     folds = time_ordered_folds(data.training)
     if not folds or not learner.search_space:
         reason = "it has no parameters to tune" if folds else "the history has room for no fold"
-        return {}, (*notes, f"not tuned: {reason}")
+        return {}, (*notes, f"not tuned: {reason}"), []
     tuned = _tuned(store, tracker.brand, learner, data, attempt, folds)
     with tracking.run(tracker, f"{learner.name}-best-trial", attempt.now, parent_run_id=run_id) as child:
         tracking.log_values(tracker, child, attempt.now, tuned.parameters, {"loss": tuned.loss})
     note = f"tuned in {tuned.trials} trials ({tuned.pruned} pruned, {tuned.resumed} from an earlier search)"
-    return tuned.parameters, (*notes, note)
+    return tuned.parameters, (*notes, note), tuned.tried
 
 
 def _tuned(

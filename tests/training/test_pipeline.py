@@ -216,6 +216,8 @@ def test_tuning_nests_its_best_trial_in_the_run(shop: Store) -> None:
     record = read_record(shop.workspace / champion.path)
     assert {name: str(value) for name, value in record.parameters.items()} == best.data.params
     assert any(note.startswith("tuned in 3 trials") for note in trained.notes)
+    drawn = {Path(file.path).name for file in tracker.client.list_artifacts(trained.run_id, "plots")}
+    assert {"tuning_history.png", "tuning_parameters.png"} <= drawn
 
 
 def test_examples_hold_labels_only_where_they_are_known(shop: Store, tmp_path: Path) -> None:
