@@ -34,6 +34,8 @@ Table = Any
 
 SPACING_DAYS = 28
 """Between training cutoffs: whole weeks, so that each stands on the same weekday."""
+WARM_UP_DAYS = 84
+"""Before the first cutoff: what is not there yet after a few weeks looks like customers who don't buy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +190,8 @@ class History:
     def cutoffs(self, horizon_days: int, count: int = 10) -> list[Instant]:
         """Up to ``count`` cutoffs whose horizon lies within the history, oldest first; none if there is no room.
 
-        The newest one's horizon ends just after the last event; the oldest has at least a quarter of the room, at
-        most 28 days, before it.
+        The newest one's horizon ends just after the last event; the oldest has at least a third of the room, at most
+        twelve weeks, before it.
         """
         if self.first_at is None or self.last_at is None:
             return []
@@ -212,7 +214,7 @@ def spaced_cutoffs(first_at: Instant, newest: Instant, count: int) -> list[Insta
     room = newest - first_at
     if room <= 0:
         return []
-    warm_up = min(SPACING_DAYS * MICROSECONDS_PER_DAY, room // 4)
+    warm_up = min(WARM_UP_DAYS * MICROSECONDS_PER_DAY, room // 3)
     weeks = (room - warm_up) // (7 * MICROSECONDS_PER_DAY)
     step = int(min(max(weeks // max(count - 1, 1), 1), SPACING_DAYS // 7)) * 7 * MICROSECONDS_PER_DAY
     steps = min(count - 1, (room - warm_up) // step)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from features.instant import Instant
 from training.models.season import Season
+from training.models.spend_level import SpendLevel
 from training.models.trees import FlatTrees
 
 Floats = NDArray[np.float64]
@@ -20,26 +21,33 @@ class OtherHorizon:
     """``scale`` brings the predicted total to the actual one of the cutoff at ``calibrated_at``."""
 
     days: int
+    level: SpendLevel
     trees: FlatTrees
     scale: float
     season: Season
     calibrated_at: Instant
 
-    def mean(self, features: Floats, start: Floats, as_of: Instant) -> Floats:
-        """For each row of feature vectors, in currency units; ``start`` is the logarithm that the trees correct."""
-        level = self.season.between(as_of, self.calibrated_at)
-        mean: Floats = self.scale * np.exp(start + (self.trees.predict_raw(features) + level))
-        return mean
+    def mean(self, features: Floats, as_of: Instant) -> Floats:
+        """For each row of feature vectors, in currency units."""
+        season = self.season.between(as_of, self.calibrated_at)
+        logarithm = self.level.logarithm(features) + (self.trees.predict_raw(features) + season)
+        return self.scale * np.exp(logarithm)
 
     def save(self, folder: Path) -> dict[str, Any]:
         """The trees into the folder; the rest is what the manifest says of it."""
         self.trees.save(folder, _part(self.days))
-        return {"scale": self.scale, "season": self.season.words(), "calibrated_at": self.calibrated_at}
+        return {
+            "level": self.level.words(),
+            "scale": self.scale,
+            "season": self.season.words(),
+            "calibrated_at": self.calibrated_at,
+        }
 
     @classmethod
     def load(cls, folder: Path, days: int, words: Mapping[str, Any]) -> "OtherHorizon":
         trees = FlatTrees.load(folder, _part(days))
-        return cls(days, trees, words["scale"], Season.of(words["season"]), words["calibrated_at"])
+        level, season = SpendLevel.of(words["level"]), Season.of(words["season"])
+        return cls(days, level, trees, words["scale"], season, words["calibrated_at"])
 
 
 def _part(days: int) -> str:

@@ -1,8 +1,9 @@
 """What a customer will spend in the horizon: its mean, and the distribution around it.
 
-Spending is zero-inflated and heavy-tailed. The mean is a Tweedie regression (Jørgensen 1987) that starts from the
-decayed spend. The distribution is a hurdle: a chance of any purchase, and given one a log-normal-like spend with a
-location and a spread of its own for each customer, whose shape is read off the residuals of the newest cutoff.
+Spending is zero-inflated and heavy-tailed. The mean is a Tweedie regression (Jørgensen 1987) by trees that start from
+a log-linear one on decayed sums. The distribution is a hurdle: a chance of any purchase, and given one a
+log-normal-like spend with a location and a spread of its own for each customer, whose shape is read off the residuals
+of the newest cutoff.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +17,13 @@ from numpy.typing import NDArray
 from features.compiled import compiled
 from features.instant import Instant
 from features.vector import FEATURES
-from training.errors import NotEnoughData
+from training.errors import NotEnoughData, TrainingError
 from training.evaluation import Evaluation
 from training.models.calibration import Platt
 from training.models.lifetime_horizons import OtherHorizon
 from training.models.manifest import read_manifest, write_manifest
 from training.models.season import NO_SEASON, Season
+from training.models.spend_level import SpendLevel
 from training.models.trees import FlatTrees
 from training.search_space import Range
 
@@ -35,8 +37,6 @@ FEWEST_SPENDERS = 30
 LOW, MEDIAN, HIGH = 0.1, 0.5, 0.9
 LEAST_SPEND = 0.01
 """Currency units; what was given away for nothing counts as this in logarithms."""
-START_AMOUNT = 5.0
-"""Currency units added to the decayed spend before its logarithm is the trees' start."""
 DECAY_DAYS = 90
 _SPEND = FEATURES.index(f"spend_decayed_{DECAY_DAYS}")
 
@@ -68,6 +68,13 @@ class Parts(NamedTuple):
     spread: FlatTrees
 
 
+class Levels(NamedTuple):
+    """Where the trees of the mean, and those of the logarithm of what is spent, start."""
+
+    mean: SpendLevel
+    location: SpendLevel
+
+
 class Seasons(NamedTuple):
     """Curves of the logarithm of the mean, the log odds of any purchase, and the logarithm of what is then spent."""
 
@@ -91,6 +98,7 @@ class LifetimeValueModel:
 
     name: ClassVar[str] = "lifetime-value"
 
+    levels: Levels
     parts: Parts
     calibration: Platt
     shape: Shape
@@ -120,12 +128,9 @@ class LifetimeValueModel:
 
     def mean(self, features: Floats, as_of: Instant) -> Floats:
         """The mean of :meth:`predict` alone, for who cannot wait for the quantiles."""
-        return self._mean(features, start_of(features, self.horizon_days), as_of)
-
-    def _mean(self, features: Floats, start: Floats, as_of: Instant) -> Floats:
         level = self.seasons.mean.between(as_of, self.calibrated_at)
-        mean: Floats = self.scale * np.exp(start + (self.parts.mean.predict_raw(features) + level))
-        return mean
+        logarithm = self.levels.mean.logarithm(features) + (self.parts.mean.predict_raw(features) + level)
+        return self.scale * np.exp(logarithm)
 
     def mean_within(self, features: Floats, as_of: Instant, mean: Floats) -> dict[int, Floats]:
         """The mean over each other horizon that the history could support, by days; ``mean`` is that over its own.
@@ -134,19 +139,17 @@ class LifetimeValueModel:
         """
         found = {}
         for other in self.others:
-            within = other.mean(features, start_of(features, other.days), as_of)
+            within = other.mean(features, as_of)
             bound = np.minimum if other.days < self.horizon_days else np.maximum
             found[other.days] = bound(within, mean)
         return found
 
     def predict(self, features: Floats, as_of: Instant) -> LifetimeValue:
         """Over the horizon from ``as_of`` on, for each row of feature vectors of then."""
-        start = start_of(features, self.horizon_days)
-        mean = self._mean(features, start, as_of)
         any_level = self.seasons.any.between(as_of, self.calibrated_at)
         level = self.seasons.location.at(as_of)
         chance = self.calibration.probability(self.parts.any.predict_raw(features), any_level)
-        location = start + (self.parts.location.predict_raw(features) + level)
+        location = self.levels.location.logarithm(features) + (self.parts.location.predict_raw(features) + level)
         spread = np.exp(self.parts.spread.predict_raw(features))
 
         def quantile(level: float) -> Floats:
@@ -154,7 +157,7 @@ class LifetimeValueModel:
             residual = np.interp(above, self.shape.levels, self.shape.quantiles)
             return np.where(above <= 0, 0.0, np.exp(location + spread * residual))
 
-        return LifetimeValue(mean, quantile(MEDIAN), quantile(LOW), quantile(HIGH), chance)
+        return LifetimeValue(self.mean(features, as_of), quantile(MEDIAN), quantile(LOW), quantile(HIGH), chance)
 
     def save(self, folder: Path) -> None:
         for part, trees in self.parts._asdict().items():
@@ -162,6 +165,7 @@ class LifetimeValueModel:
         np.savez(folder / ARRAYS_FILE, allow_pickle=False, **self.shape._asdict())
         words = {
             "horizon_days": self.horizon_days,
+            "levels": {name: level.words() for name, level in self.levels._asdict().items()},
             "scale": self.scale,
             "calibration": self.calibration._asdict(),
             "seasons": {name: season.words() for name, season in self.seasons._asdict().items()},
@@ -178,7 +182,10 @@ class LifetimeValueModel:
             shape = Shape(arrays["levels"], arrays["quantiles"])
         parts = Parts(*(FlatTrees.load(folder, part) for part in Parts._fields))
         known = words.get("seasons", {})  # older versions know of none
+        if "levels" not in words:
+            raise TrainingError(f"{folder}: levels: got none, expected a model trained by this version: train it again")
         return cls(
+            Levels(**{name: SpendLevel.of(level) for name, level in words["levels"].items()}),
             parts,
             Platt(**words["calibration"]),
             shape,
@@ -203,12 +210,6 @@ def _steady(features: Floats, scale: float) -> Floats:
         known = features[row, _SPEND]
         spend[row] = 0.0 if np.isnan(known) else known * scale
     return spend
-
-
-def start_of(features: Floats, horizon_days: int) -> Floats:
-    """The logarithm of spending that the trees correct."""
-    start: Floats = np.log(decayed_spend(features, horizon_days) + START_AMOUNT)
-    return start
 
 
 def evaluate(model: LifetimeValueModel, snapshot: "Snapshot") -> Evaluation:

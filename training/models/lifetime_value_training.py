@@ -21,13 +21,14 @@ from training.models.lifetime_horizons import OtherHorizon, needed_days
 from training.models.lifetime_value import (
     LEAST_SPEND,
     Floats,
+    Levels,
     LifetimeValueModel,
     Parts,
     Seasons,
     Shape,
-    start_of,
 )
 from training.models.season_training import season_of_amounts, season_of_logarithms, season_of_odds
+from training.models.spend_level import SpendLevel
 from training.models.trees import FlatTrees
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
     teaching, newest = teaching_and_newest(snapshots)
     _check_spenders(teaching, "to learn from")
     _check_spenders(newest, "to calibrate on")
-    seasons = _seasons(snapshots)
-    judge = _Material(newest, seasons)
-    earlier, everything = _Material(teaching, seasons), _Material(snapshots, seasons)
+    levels = _levels(snapshots)
+    seasons = _seasons(snapshots, levels)
+    earlier, judge, everything = (_Material(part, levels, seasons) for part in (teaching, newest, snapshots))
 
     rounds: dict[str, int] = {}
 
@@ -70,6 +71,7 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
     predicted = np.exp(judge.start + early_mean.predict_raw(features))
     residual = judge.residual / np.exp(early_spread.predict_raw(features[judge.spent]))
     return LifetimeValueModel(
+        levels,
         Parts(mean, any_, location, spread),
         fit_platt(early_any.predict_raw(features), (spend > 0).astype(np.float64)),
         Shape(LEVELS, np.quantile(residual, LEVELS)),
@@ -106,14 +108,16 @@ def _other_horizon(
     snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], rounds: int, seed: int
 ) -> OtherHorizon:
     """As many rounds as the model's own horizon took; the newest cutoff says what the trees before it missed."""
-    season = season_of_amounts(snapshots, [snapshot.spend for snapshot in snapshots])
-    seasons = Seasons(mean=season)
-    early, _ = boost_rounds("tweedie", _Material(snapshots[:-1], seasons).rows("spend", seed), parameters, rounds, seed)
-    trees, _ = boost_rounds("tweedie", _Material(snapshots, seasons).rows("spend", seed), parameters, rounds, seed)
-    judge = _Material(snapshots[-1:], seasons)
+    levels = _levels(snapshots)
+    season = season_of_amounts(snapshots, [snapshot.spend for snapshot in snapshots], levels.mean)
+    earlier, judge, everything = (
+        _Material(part, levels, Seasons(mean=season)) for part in (snapshots[:-1], snapshots[-1:], snapshots)
+    )
+    early, _ = boost_rounds("tweedie", earlier.rows("spend", seed), parameters, rounds, seed)
+    trees, _ = boost_rounds("tweedie", everything.rows("spend", seed), parameters, rounds, seed)
     predicted = float(np.exp(judge.start + early.predict_raw(judge.features)).sum())
     scale = float(judge.spend.sum()) / max(predicted, LEAST_SPEND)
-    return OtherHorizon(snapshots[-1].horizon_days, trees, scale, season, snapshots[-1].as_of)
+    return OtherHorizon(snapshots[-1].horizon_days, levels.mean, trees, scale, season, snapshots[-1].as_of)
 
 
 def _check_spenders(snapshots: "Sequence[Snapshot]", purpose: str) -> None:
@@ -122,17 +126,25 @@ def _check_spenders(snapshots: "Sequence[Snapshot]", purpose: str) -> None:
         raise NotEnoughData(f"customers who spent, {purpose}", spenders, f"at least {FEWEST_IN_A_PART}")
 
 
-def _seasons(snapshots: "Sequence[Snapshot]") -> Seasons:
+def _levels(snapshots: "Sequence[Snapshot]") -> Levels:
+    features = np.concatenate([snapshot.features for snapshot in snapshots])
+    spend = np.concatenate([snapshot.spend for snapshot in snapshots])
+    spent = spend > 0
+    logarithms = np.log(np.maximum(spend[spent], LEAST_SPEND))
+    return Levels(SpendLevel.of_mean(features, spend), SpendLevel.of_logarithm(features[spent], logarithms))
+
+
+def _seasons(snapshots: "Sequence[Snapshot]", levels: Levels) -> Seasons:
     spends = [snapshot.spend for snapshot in snapshots]
     bought = [(spend > 0).astype(np.float64) for spend in spends]
     return Seasons(
-        season_of_amounts(snapshots, spends),
+        season_of_amounts(snapshots, spends, levels.mean),
         season_of_odds(snapshots, bought),
-        season_of_logarithms(snapshots, spends, LEAST_SPEND),
+        season_of_logarithms(snapshots, spends, levels.location),
     )
 
 
-class _Levels(NamedTuple):
+class _OfCutoffs(NamedTuple):
     """Of each row, what the seasons say of its cutoff."""
 
     mean: Floats
@@ -143,21 +155,21 @@ class _Levels(NamedTuple):
 class _Material:
     """The rows of several snapshots for each of the four forests."""
 
-    def __init__(self, snapshots: "Sequence[Snapshot]", seasons: Seasons) -> None:
+    def __init__(self, snapshots: "Sequence[Snapshot]", levels: Levels, seasons: Seasons) -> None:
         self.features: Floats = np.concatenate([snapshot.features for snapshot in snapshots])
         self.spend: Floats = np.concatenate([snapshot.spend for snapshot in snapshots])
-        self.horizon_days = snapshots[-1].horizon_days
-        self.start = start_of(self.features, self.horizon_days)
+        self.starts = levels
+        self.start = levels.mean.logarithm(self.features)
         self.spent = self.spend > 0
         sizes = [len(snapshot.spend) for snapshot in snapshots]
-        self.levels = _Levels(*(np.repeat([season.at(s.as_of) for s in snapshots], sizes) for season in seasons))
+        self.levels = _OfCutoffs(*(np.repeat([season.at(s.as_of) for s in snapshots], sizes) for season in seasons))
         self.location: FlatTrees | None = None
 
     @property
     def log_spend(self) -> Floats:
         """Of those who spent, over the start and the level of the cutoff."""
-        expected = self.start + self.levels.location
-        logarithm: Floats = np.log(np.maximum(self.spend[self.spent], LEAST_SPEND)) - expected[self.spent]
+        expected = self.starts.location.logarithm(self.features[self.spent]) + self.levels.location[self.spent]
+        logarithm: Floats = np.log(np.maximum(self.spend[self.spent], LEAST_SPEND)) - expected
         return logarithm
 
     @property
@@ -182,5 +194,5 @@ class _Material:
             return with_blanked(self.plain(rows), _PURPOSES, FEATURES, seed)
         levelled = Rows(self.features, self.spend, self.levels.mean)
         blanked = with_blanked(levelled, _PURPOSES, FEATURES, seed)
-        start = start_of(blanked.features, self.horizon_days) + np.asarray(blanked.start)
+        start = self.starts.mean.logarithm(blanked.features) + np.asarray(blanked.start)
         return Rows(blanked.features, blanked.target, start)

@@ -53,7 +53,7 @@ class RecencyFrequency:
     def predict_raw(self, features: Floats) -> Floats:
         """The log-odds of each row of feature vectors."""
         out = np.empty(len(features))
-        _score(features, _COLUMNS, self.means, self.weights, self.intercept, out)
+        log_linear(features, _COLUMNS, self.means, self.weights, self.intercept, out)
         return out
 
     def words(self) -> dict[str, Any]:
@@ -66,9 +66,10 @@ class RecencyFrequency:
 
 
 @compiled
-def _score(
+def log_linear(
     features: Floats, columns: NDArray[np.int64], means: Floats, weights: Floats, intercept: float, out: Floats
 ) -> None:
+    """Writes the weighted sum of the centred logarithms of the columns; a missing value adds nothing."""
     for row in range(len(out)):
         score = intercept
         for position in range(len(columns)):

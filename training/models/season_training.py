@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.instant import MICROSECONDS_PER_DAY, Instant
-from features.vector import FEATURES
 from training.models.logistic import sigmoid
 from training.models.recency_frequency import RecencyFrequency
 from training.models.season import NO_SEASON, YEAR_DAYS, Floats, Season
+from training.models.spend_level import SpendLevel
 
 if TYPE_CHECKING:
     from features.history import Snapshot
@@ -33,12 +33,7 @@ LEAST_NOISE = 0.02
 """Standard deviation of a cutoff's level besides what its number of customers explains."""
 LEAST_SPEND = 0.01
 """Currency units."""
-RIDGE = 1.0
 _LEVEL_STEPS = 30
-_SPEND_TERMS = np.array(
-    [FEATURES.index(name) for name in ("spend_decayed_30", "spend_decayed_90", "spend_decayed_365", "orders_decayed_90",
-                                       "days_since_last_order")]
-)  # fmt: skip
 
 
 def season_of_odds(snapshots: "Sequence[Snapshot]", outcomes: Sequence[Floats]) -> Season:
@@ -68,64 +63,29 @@ def _noise_of_shift(score: Floats) -> float:
     return float(1 / np.sqrt(np.maximum((chance * (1 - chance)).sum(), 0.25)))
 
 
-def season_of_amounts(snapshots: "Sequence[Snapshot]", amounts: Sequence[Floats]) -> Season:
-    """Of the logarithm of amounts that are not negative, one array a snapshot."""
-    everything = np.concatenate(amounts)
-    if everything.sum() <= 0:
-        return NO_SEASON
-    columns = [_spend_columns(snapshot.features) for snapshot in snapshots]
-    weights = _fit_log_mean(np.concatenate(columns), everything)
+def season_of_amounts(snapshots: "Sequence[Snapshot]", amounts: Sequence[Floats], level: SpendLevel) -> Season:
+    """Of the logarithm of amounts that are not negative, one array a snapshot, around what the level lets expect."""
     strayed, noise = [], []
-    for terms, amount in zip(columns, amounts, strict=True):
-        mean = np.exp(np.clip(terms @ weights, -20.0, 20.0))
+    for snapshot, amount in zip(snapshots, amounts, strict=True):
+        mean = np.exp(level.logarithm(snapshot.features))
         total = max(float(amount.sum()), LEAST_SPEND)
         strayed.append(np.log(total / mean.sum()))
         noise.append(np.sqrt(((amount - mean * total / mean.sum()) ** 2).sum()) / total)
     return learn_season([snapshot.as_of for snapshot in snapshots], np.array(strayed), np.array(noise))
 
 
-def season_of_logarithms(snapshots: "Sequence[Snapshot]", amounts: Sequence[Floats], least: float) -> Season:
-    """Of the mean logarithm of the amounts above zero, one array a snapshot; ``least`` stands for what is below it."""
+def season_of_logarithms(snapshots: "Sequence[Snapshot]", amounts: Sequence[Floats], level: SpendLevel) -> Season:
+    """Of the mean logarithm of the amounts above zero, one array a snapshot, around what the level lets expect."""
     spent = [amount > 0 for amount in amounts]
-    columns = [_spend_columns(snapshot.features)[chosen] for snapshot, chosen in zip(snapshots, spent, strict=True)]
-    logs = [np.log(np.maximum(amount[chosen], least)) for amount, chosen in zip(amounts, spent, strict=True)]
-    terms = np.concatenate(columns)
-    ridge = np.append(np.full(terms.shape[1] - 1, RIDGE), 1e-9)
-    weights = np.linalg.solve(terms.T @ terms + np.diag(ridge), terms.T @ np.concatenate(logs))
-    known = [k for k, log in enumerate(logs) if len(log) > 1]
-    residuals = [logs[k] - columns[k] @ weights for k in known]
-    strayed = np.array([residual.mean() for residual in residuals])
-    noise = np.array([max(residual.std(), LEAST_NOISE) / np.sqrt(residual.size) for residual in residuals])
+    over = [
+        np.log(np.maximum(amount[chosen], LEAST_SPEND)) - level.logarithm(snapshot.features[chosen])
+        for snapshot, amount, chosen in zip(snapshots, amounts, spent, strict=True)
+    ]
+    known = [k for k, each in enumerate(over) if len(each) > 1]
+    everyone = np.concatenate(over).mean() if known else 0.0
+    strayed = np.array([over[k].mean() - everyone for k in known])
+    noise = np.array([max(float(over[k].std()), LEAST_NOISE) / len(over[k]) ** 0.5 for k in known])
     return learn_season([snapshots[k].as_of for k in known], strayed, noise)
-
-
-def _spend_columns(features: Floats) -> Floats:
-    logarithms = np.log1p(np.maximum(np.nan_to_num(features[:, _SPEND_TERMS], nan=0.0), 0.0))
-    return np.column_stack([logarithms, np.ones(len(features))])
-
-
-def _fit_log_mean(columns: Floats, amounts: Floats) -> Floats:
-    """Coefficients of the logarithm of the mean (quasi-Poisson, by Newton's method with halved steps)."""
-    scaled = amounts / amounts.mean()
-    ridge = np.append(np.full(columns.shape[1] - 1, RIDGE), 0.0)
-
-    def badness(weights: Floats) -> float:
-        score = np.clip(columns @ weights, -20.0, 20.0)
-        return float((np.exp(score) - scaled * score).sum() + ridge @ weights**2 / 2)
-
-    weights = np.zeros(columns.shape[1])
-    least = badness(weights)
-    for _ in range(_LEVEL_STEPS):
-        mean = np.exp(np.clip(columns @ weights, -20.0, 20.0))
-        gradient = columns.T @ (mean - scaled) + ridge * weights
-        step = np.linalg.solve((columns * mean[:, None]).T @ columns + np.diag(ridge + 1e-9), gradient)
-        while (reached := badness(weights - step)) > least and float(np.abs(step).max()) > 1e-8:
-            step = step / 2
-        weights, least = weights - step, reached
-        if float(np.abs(step).max()) < 1e-8:
-            break
-    weights[-1] += np.log(amounts.mean())
-    return np.asarray(weights, dtype=np.float64)
 
 
 def learn_season(cutoffs: Sequence[Instant], strayed: Floats, noise: Floats) -> Season:
