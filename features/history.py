@@ -12,6 +12,7 @@ from typing import Any
 
 import ibis
 import numpy as np
+import pyarrow
 import sqlalchemy
 from numpy.typing import NDArray
 
@@ -89,6 +90,7 @@ class History:
         self._registered = registered
         self.products = products
         self._latest: tuple[Instant, Profiles] | None = None
+        self._sample: Any = None
 
     def __enter__(self) -> "History":
         return self
@@ -99,6 +101,8 @@ class History:
         self.close()
 
     def close(self) -> None:
+        if self._sample is not None:
+            self._sample.release()
         self._connection.disconnect()
 
     @property
@@ -123,6 +127,23 @@ class History:
         at = self._events.occurred_at
         span = self._events.aggregate(first=at.min(), last=at.max(), count=at.count()).to_pyarrow().to_pylist()[0]
         return span["first"], span["last"], span["count"]
+
+    def keep_sample(self, most_customers: int, generator: np.random.Generator) -> int:
+        """Go on with so many customers drawn at random, each with all that is known of them, as one with the customers
+        merged into them; returns how many there were. The span of the history stays that of everybody.
+        """
+        _ = self._span
+        ids = np.sort(self._events.select("customer_id").distinct().to_pyarrow()["customer_id"].to_numpy())
+        of = roots(self._merges)
+        root = np.array([of.get(customer_id, customer_id) for customer_id in ids.tolist()]) if of else ids
+        persons = np.unique(root) if of else ids
+        if len(persons) > most_customers:
+            chosen = generator.choice(persons, most_customers, replace=False)
+            wanted = ids[np.isin(root, chosen)] if of else np.sort(chosen)
+            sample = ibis.memtable(pyarrow.table({"customer_id": pyarrow.array(wanted, pyarrow.string())}))
+            self._events = self._sample = self._events.semi_join(sample, "customer_id").cache()
+            self._latest = None
+        return len(persons)
 
     def whereabouts(self, as_of: Instant | None) -> Whereabouts:
         """Merges and time zones; only merges before ``as_of`` are known then."""

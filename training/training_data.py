@@ -10,7 +10,7 @@ from features.instant import Instant
 from features.store import Store
 from training.cutoffs import Cutoffs, choose_cutoffs
 from training.errors import NotEnoughData
-from training.sample import MOST_ROWS, sample
+from training.sample import MOST_CUSTOMERS, MOST_ROWS, sample
 from training.version_record import DataWindow
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def gather(
             raise NotEnoughData("history", "no events", "purchases of several weeks")
         cutoffs = choose_cutoffs(past, horizon_days)
         generator = np.random.default_rng(seed)
+        report("reading who there is")
+        past.keep_sample(MOST_CUSTOMERS, generator)
         most = MOST_ROWS // len(cutoffs.all)
         snapshots = []
         for number, cutoff in enumerate(cutoffs.all, 1):
