@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FEWEST_REPURCHASES = 300
 MOST_PAIRS = 4
-LEAST_SHARE_OF_HORIZON = 0.75
+LEAST_SHARE_OF_HORIZON = 0.9
 SETTINGS = {
     "objective": "regression_l1",
     "num_leaves": 15,
@@ -39,8 +39,9 @@ def fit_replenishment(snapshots: "Sequence[Snapshot]", codes: Mapping[str, int],
     for before, after in _pairs(snapshots)[-MOST_PAIRS:]:
         histories = histories_of(before.profiles, before.as_of, codes)
         entries, residual = repurchases(before, after)
-        terms.append(due_terms(histories, entries, usual_gap_days(histories, len(codes))))
-        days.append(residual)
+        within = residual < before.horizon_days
+        terms.append(due_terms(histories, entries[within], usual_gap_days(histories, len(codes))))
+        days.append(residual[within])
     known = np.concatenate(days)
     if known.size < FEWEST_REPURCHASES:
         return Replenishment(None)
