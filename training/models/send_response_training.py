@@ -38,11 +38,10 @@ LEAST_SHARE_TRIED = 0.001
 """Of messages; an hour of the day at which fewer went out is taken for nobody's best one, as nothing speaks for it."""
 LARGEST_STEP = 1.0
 IMPOSSIBLE = 1e-300
-_FARTHEST = HOURS_PER_DAY // 2
-_MIRRORED = np.eye(_FARTHEST + 1)[np.minimum(np.arange(HOURS_PER_DAY), HOURS_PER_DAY - np.arange(HOURS_PER_DAY))]
-"""From 0 to 12 hours away to 0 to 23 hours after: shapes are the same on both sides of the best hour, which else could
-be any hour."""
-_ROUGHNESS = _MIRRORED.T @ (2 * np.eye(24) - np.roll(np.eye(24), 1, 0) - np.roll(np.eye(24), -1, 0)) @ _MIRRORED
+TINY = 1e-9
+_ROUGHNESS = 2 * np.eye(HOURS_PER_DAY) - np.roll(np.eye(HOURS_PER_DAY), 1, 0) - np.roll(np.eye(HOURS_PER_DAY), -1, 0)
+_AFTER, _BEFORE = np.arange(13), np.array([0, *range(23, 12, -1)])
+"""The hours from the best one on, and back from it."""
 
 
 class Penalties(NamedTuple):
@@ -180,20 +179,31 @@ def _by_distance(values: Floats) -> Floats:
 
 
 def _smooth_step(at: Floats, gradient: Floats, curvature: Floats, penalty: float) -> tuple[Floats, float]:
-    """Newton's step of each kind's shape under a penalty on the squared differences from hour to hour."""
-    from scipy.optimize import isotonic_regression
+    """Newton's step of each kind's shape under a penalty on the squared differences from hour to hour.
 
+    Shapes fall on both sides of the best hour, at a pace of their own: else the best one could be any hour.
+    """
     result, determined, size = np.empty_like(at), 0.0, 0.0
     for kind in range(len(at)):
-        former = at[kind, : _FARTHEST + 1]
-        precision = _MIRRORED.T @ np.diag(curvature[kind] + 1e-9) @ _MIRRORED + penalty * _ROUGHNESS
-        step = np.linalg.solve(precision, _MIRRORED.T @ gradient[kind] - penalty * _ROUGHNESS @ former)
-        moved = former + np.clip(step, -LARGEST_STEP, LARGEST_STEP)
-        shape = isotonic_regression(moved, weights=_MIRRORED.T @ curvature[kind] + 1e-9, increasing=False).x
-        result[kind] = _MIRRORED @ shape
-        determined += _FARTHEST - penalty * float(np.trace(np.linalg.solve(precision, _ROUGHNESS)))
-        size += float(shape @ _ROUGHNESS @ shape)
+        precision = np.diag(curvature[kind] + TINY) + penalty * _ROUGHNESS
+        step = np.linalg.solve(precision, gradient[kind] - penalty * _ROUGHNESS @ at[kind])
+        result[kind] = _falling(at[kind] + np.clip(step, -LARGEST_STEP, LARGEST_STEP), curvature[kind] + TINY)
+        determined += HOURS_PER_DAY - 1 - penalty * float(np.trace(np.linalg.solve(precision, _ROUGHNESS)))
+        size += float(result[kind] @ _ROUGHNESS @ result[kind])
     return result, _penalty(determined, size)
+
+
+def _falling(shape: Floats, weights: Floats) -> Floats:
+    """The nearest that falls on both sides (isotonic regression: Barlow, Bartholomew, Bremner and Brunk 1972)."""
+    from scipy.optimize import isotonic_regression
+
+    result = shape.copy()
+    after, before = (
+        isotonic_regression(shape[side], weights=weights[side], increasing=False).x for side in (_AFTER, _BEFORE)
+    )
+    result[_AFTER], result[_BEFORE[1:]] = after, before[1:]
+    result[0] = max(after[0], before[0])
+    return result
 
 
 def _step(at: Floats, gradient: Floats, curvature: Floats, penalty: float) -> tuple[Floats, float]:
