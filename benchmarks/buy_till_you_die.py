@@ -4,7 +4,9 @@ Time is in weeks; orders of one day are one transaction, and the first one is no
 """
 
 import warnings
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,7 +102,7 @@ def _first_fit(fitter: Any, *data: Floats) -> Any:
     """Fitted with the least penalty under which it converges, or why it does not."""
     reason = ""
     for penalty in _PENALTIES:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):  # it prints what did not converge
             warnings.simplefilter("ignore")
             try:
                 return fitter(penalizer_coef=penalty).fit(*data)
