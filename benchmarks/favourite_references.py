@@ -186,6 +186,8 @@ def tifu_knn(pool: Pool, settings: TifuSettings) -> Any:
 def _best(scores: Any) -> Any:
     """The scores of the first K of each row alone."""
     dense = scores.toarray()
+    if dense.shape[1] <= K:
+        return scores
     best = np.argpartition(-dense, K, axis=1)[:, :K]
     rows = np.arange(len(dense))[:, None]
     return csr_matrix((dense[rows, best].ravel(), (np.repeat(rows, K), best.ravel())), shape=dense.shape)
