@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.cases import Case, cases_of
 from benchmarks.comparison import OURS, Answers, Bound, Finding, Measure, Skipped, compare
-from benchmarks.simulated_sends import CHANNEL_SHARES, Simulated, simulate
+from benchmarks.simulated_sends import CHANNEL_SHARES, PLAIN, WORLDS, Simulated, World, simulate
 from features.instant import HOURS_PER_WEEK, MICROSECONDS_PER_DAY
 from features.segments import rfm_segments
 from features.store import open_store
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 MODEL = "send-time"
-SIMULATED = "simulated sends"
 TOP_HOURS = 3
 SEGMENTS = 8
 MANY_SENDS = 30
@@ -144,13 +143,9 @@ def _loss(shares: Floats, snapshot: "Snapshot") -> float:
     return float(np.nansum(hour_log_loss(shares, offsets, hours) * events) / max(events.sum(), 1))
 
 
-def compare_simulated(seed: int, *, are_orders_near: bool = True) -> Iterator[Finding]:
-    """Whether the true best hour of customers with 30 and more messages is found, and the lift over the habit.
-
-    Orders are near the best hour, or (not ``are_orders_near``) say nothing of it.
-    """
-    world = simulate(seed, are_orders_near=are_orders_near)
-    data = SIMULATED if are_orders_near else f"{SIMULATED}, orders at any hour"
+def compare_simulated(seed: int, like: World = PLAIN) -> Iterator[Finding]:
+    """Whether the true best hour of customers with 30 and more messages is found, and the lift over the habit."""
+    world, data = simulate(seed, like), like.name
     training, held_out = world.snapshots()
     model = SendTimeModel.fit(training, {}, seed=0)
     as_of = world.end + (ANSWER_WINDOW_DAYS + 1) * MICROSECONDS_PER_DAY
@@ -239,10 +234,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--last", action="store_true", help="on the newest cutoff only, which is else kept aside")
     asked = parser.parse_args(arguments)
     found = [
-        finding
-        for seed in asked.seed or (0, 1, 2)
-        for are_orders_near in (True, False)
-        for finding in compare_simulated(seed, are_orders_near=are_orders_near)
+        finding for seed in asked.seed or (0, 1, 2) for like in WORLDS for finding in compare_simulated(seed, like)
     ]
     if asked.workspace is not None:
         store = open_store(asked.workspace)

@@ -63,7 +63,31 @@ class Simulated:
         return [first, second], third
 
 
-def true_response(n: int, generator: np.random.Generator) -> tuple[Integers, Floats]:
+@dataclass(frozen=True, slots=True)
+class World:
+    """How customers answer: ``fall_after`` is how much slower the response falls after the best hour than before it,
+    ``second`` the height of a second best hour, at random, over the first, ``highest`` bounds the response.
+    """
+
+    name: str
+    are_orders_near: bool = True
+    fall_after: float = 1.0
+    second: float = 0.0
+    highest: tuple[float, float] = (0.3, 0.8)
+
+
+PLAIN = World("simulated sends")
+WORLDS = (
+    PLAIN,
+    World("orders at any hour", are_orders_near=False),
+    World("slow fall after the best hour", are_orders_near=False, fall_after=3.0),
+    World("a second best hour", are_orders_near=False, second=0.7),
+    World("rare answers", are_orders_near=False, highest=(0.1, 0.3)),
+)
+"""The first is the one to do well in; each of the others is harder in its own way."""
+
+
+def true_response(n: int, generator: np.random.Generator, world: World) -> tuple[Integers, Floats]:
     """(n,) best hours of the day, and (n, channels, 168)."""
     centres = np.array([8.0, 12.5, 20.0])
     kind = generator.integers(0, 3, n)
@@ -71,19 +95,25 @@ def true_response(n: int, generator: np.random.Generator) -> tuple[Integers, Flo
     stray = generator.random(n) < 0.15
     best: Integers = np.clip(np.where(stray, generator.choice(WAKING, n), wish), WAKING[0], WAKING[-1]).astype(np.int64)
     sharpness = generator.uniform(4.0, 10.0, n)
-    peak, floor = generator.uniform(0.3, 0.8, n), generator.uniform(0.02, 0.08, n)
-    hours = np.arange(24)
-    bump = np.exp(sharpness[:, None] * (np.cos(2 * np.pi * (hours - best[:, None]) / 24) - 1.0))
+    peak, floor = generator.uniform(*world.highest, n), generator.uniform(0.02, 0.08, n)
+    bump = _bump(best, sharpness, world.fall_after)
+    if world.second:
+        bump = np.maximum(bump, world.second * _bump(generator.choice(WAKING, n), sharpness, world.fall_after))
     by_hour = floor[:, None] + (peak - floor)[:, None] * bump
     by_week = (by_hour[:, None, :] * DAY_EFFECT[:, None]).reshape(n, HOURS_PER_WEEK)
     response: Floats = np.clip(by_week[:, None, :] * np.array([1.0, 1.2])[:, None], 0.0, 0.95)
     return best, response
 
 
-def simulate(seed: int, customers: int = 3_000, *, are_orders_near: bool = True) -> Simulated:
-    """Orders are placed around the best hour, or (not ``are_orders_near``) at any hour."""
+def _bump(best: Integers, sharpness: Floats, fall_after: float) -> Floats:
+    away = (np.arange(24) - best[:, None] + 12) % 24 - 12
+    sharp = sharpness[:, None] / np.where(away > 0, fall_after, 1.0)
+    return np.asarray(np.exp(sharp * (np.cos(2 * np.pi * away / 24) - 1.0)), np.float64)
+
+
+def simulate(seed: int, world: World = PLAIN, customers: int = 3_000) -> Simulated:
     generator = np.random.default_rng(seed)
-    best, response = true_response(customers, generator)
+    best, response = true_response(customers, generator, world)
     low, high = np.log([FEWEST_SENDS, MOST_SENDS + 1])
     sends = np.exp(generator.uniform(low, high, customers)).astype(np.int64)
     who = np.repeat(np.arange(customers), sends)
@@ -97,7 +127,7 @@ def simulate(seed: int, customers: int = 3_000, *, are_orders_near: bool = True)
         _messages("message_sent", who, sent_at, channel),
         _messages("message_opened", who, opened_at, channel, is_answered),
         _messages("message_opened", who, sent_at + 60_000_000, channel, is_machine, machine=True),
-        _purchases(best, NEAR_SHARE if are_orders_near else 0.0, generator),
+        _purchases(best, NEAR_SHARE if world.are_orders_near else 0.0, generator),
     ]
     connection = ibis.duckdb.connect()
     connection.raw_sql("SET enable_progress_bar = false")
