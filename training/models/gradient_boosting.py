@@ -34,6 +34,9 @@ DEFAULTS: dict[str, float | int] = {
     "bagging_fraction": 0.7,
     "lambda_l2": 5.0,
 }
+MANY_ROWS = 100_000
+DEFAULTS_OF_MANY: dict[str, float | int] = {"learning_rate": 0.1, "max_bin": 63}
+"""As good on so many rows, in half the time (measured on churn of 310,156 rows)."""
 _FIXED: dict[str, Any] = {
     "bagging_freq": 1,
     "verbose": -1,
@@ -128,7 +131,7 @@ def boost_rounds(
 
 
 def _settings(objective: str, parameters: Parameters, rows: int, seed: int, most_leaves: int) -> dict[str, Any]:
-    chosen = DEFAULTS | dict(parameters)
+    chosen = DEFAULTS | (DEFAULTS_OF_MANY if rows > MANY_ROWS else {}) | dict(parameters)
     fewest = min(int(chosen["min_data_in_leaf"]), max(rows // most_leaves, 1))
     return {**_FIXED, **chosen, "min_data_in_leaf": fewest, "objective": objective, "seed": seed}
 
