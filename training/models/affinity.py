@@ -31,7 +31,7 @@ LEAST_SHARE = 0.001
 class AffinityWeights(NamedTuple):
     """Coefficients: ``own`` (OWN_TERMS) of the log odds that an own product is in the next order; ``new`` (NEW_TERMS)
     of the log expected number of products bought for the first time; ``calibration`` (2) of the log odds over the log
-    rate; ``trial`` (products + 1): the share of first purchases that each product has.
+    rate; ``trial`` (products + 1): the share of first purchases of each product, last of any unknown one.
     """
 
     own: Floats
@@ -63,7 +63,7 @@ class TargetFacts(NamedTuple):
 def facts_of_targets(
     targets: ProductTargets, codes: Mapping[str, int], knowledge: ProductKnowledge, weights: AffinityWeights
 ) -> TargetFacts:
-    """Products that the model has never seen count for their buyers only; ``codes`` is its vocabulary."""
+    """``codes`` is the model's vocabulary; a product outside it is tried as seldom as any within."""
     code = np.array([codes.get(product_id, -1) for product_id in targets.row_of_product], dtype=np.int64)
     trial = weights.trial[code]
     trials = np.bincount(targets.combination, trial, len(targets.offsets) - 1)

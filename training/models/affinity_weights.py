@@ -48,7 +48,7 @@ def fit_affinity(answered: Sequence[Answered], tastes: Tastes, generator: np.ran
 
 
 def _trial(answered: Sequence[Answered], products: int) -> Floats:
-    """First purchases by product; where few were seen, popularity speaks."""
+    """First purchases by product; where few were seen, popularity speaks; last, any product not met yet."""
     counts = np.zeros(products + 1)
     for example in answered:
         is_new = _is_new(example) & (example.baskets.code >= 0)
@@ -58,6 +58,7 @@ def _trial(answered: Sequence[Answered], products: int) -> Floats:
     prior = popularity / popularity.sum()
     # Half of the weight of the data: the tail of products is long, and most were tried by nobody yet.
     mixed: Floats = (counts + 0.5 * counts.sum() * prior) / max(1.5 * counts.sum(), 1.0)
+    mixed[products] = mixed[:products].min()
     return mixed
 
 
