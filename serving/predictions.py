@@ -29,7 +29,13 @@ SEND_TIME = "send-time"
 NAMES = (CHURN, LIFETIME_VALUE, FAVOURITE_PRODUCT, SEND_TIME)
 
 
+class OwnRhythm(Protocol):
+    def predict(self, features: Floats, as_of: Instant, /) -> tuple[Floats, Floats]: ...
+
+
 class Churn(Protocol):
+    @property
+    def own_rhythm(self) -> OwnRhythm | None: ...
     def predict(self, features: Floats, as_of: Instant, /) -> Floats: ...
 
 
@@ -49,6 +55,9 @@ class Spend(Protocol):
 
 
 class LifetimeValue(Protocol):
+    @property
+    def other_horizons_days(self) -> Sequence[int]: ...
+    def mean_within(self, features: Floats, as_of: Instant, mean: Floats, /) -> dict[int, Floats]: ...
     def mean(self, features: Floats, as_of: Instant, /) -> Floats: ...
     def predict(self, features: Floats, as_of: Instant, /) -> Spend: ...
 

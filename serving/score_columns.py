@@ -6,7 +6,6 @@ spend decayed over 90 days, scaled to the horizon.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log
 from typing import Any
 
 import numpy as np
@@ -16,21 +15,18 @@ from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.profiles import Profiles
 from features.replenishment import UNKNOWN, expected_next_purchase_at
 from features.segments import rfm_segments
-from features.vector import FEATURES, vector
+from features.vector import vector
 from serving.channel import strengths_of_all
 from serving.customer_facts import with_consent
 from serving.decision import Floats
 from serving.due_columns import due_of_all
-from serving.predictions import LIFETIME_VALUE, Models, Spend, horizon_days
-from serving.score_notes import LIFETIMES_DAYS, Note, fallbacks, notes_of, notes_on_empty
-from training.models.churn import risk_band
+from serving.predictions import CHURN, LIFETIME_VALUE, Models, Spend, horizon_days
+from serving.score_notes import LIFETIMES_DAYS, OUTPUTS_OF_MODEL, Note, fallbacks, notes_of, notes_on_empty
+from training.models.churn import risk_band, spend_at_pace
 
 DEFAULT_HORIZON_DAYS = 90
 MOST_BUY_NOTHING = 0.5
 """The chance of churn above which the middle of the time to the next purchase lies beyond the horizon."""
-_SPEND_DECAYED = FEATURES.index("spend_decayed_90")
-_DECAYED_DAYS = 90 / log(2)
-"""What comes in at an even pace decays, with a half-life of 90 days, to that many days' worth."""
 
 Column = NDArray[Any] | list[Any] | None
 """One value a customer: numbers (NaN or ``UNKNOWN``: nothing known), rows of numbers, or as they are; or nothing."""
@@ -88,21 +84,22 @@ def score_columns(
 
 
 def _of_churn(models: Models, features: Floats, as_of: Instant, horizon: float) -> dict[str, Column]:
-    low = high = None
     if models.churn is None:
-        return dict.fromkeys(
-            ("churn_probability", "churn_probability_low", "churn_probability_high", "churn_risk_band", "money_at_risk")
-        )
+        return dict.fromkeys(OUTPUTS_OF_MODEL[CHURN])
+    low = high = own = own_days = None
     probability = models.churn.predict(features, as_of)
     if models.churn_interval is not None:
         low, high = models.churn_interval.around(probability)
-    baseline = np.nan_to_num(features[:, _SPEND_DECAYED]) * (horizon / _DECAYED_DAYS)
+    if models.churn.own_rhythm is not None:
+        own, own_days = models.churn.own_rhythm.predict(features, as_of)
     return {
         "churn_probability": probability,
         "churn_probability_low": low,
         "churn_probability_high": high,
         "churn_risk_band": [risk_band(chance) for chance in probability.tolist()],
-        "money_at_risk": probability * baseline,
+        "money_at_risk": probability * spend_at_pace(features, horizon),
+        "churn_probability_own_rhythm": own,
+        "own_rhythm_days": own_days,
     }
 
 
@@ -123,8 +120,11 @@ def _of_spend(models: Models, features: Floats, as_of: Instant) -> dict[str, Col
         return found
     spend: Spend = models.lifetime_value.predict(features, as_of)
     found |= dict(zip(names, (spend.mean, spend.median, spend.low, spend.high), strict=True))
-    horizon = models.horizon_days.get(LIFETIME_VALUE)
-    return found | {name: spend.mean for days, name in by_horizon.items() if days == horizon}
+    means = dict(models.lifetime_value.mean_within(features, as_of, spend.mean))
+    own_days = models.horizon_days.get(LIFETIME_VALUE)
+    if own_days is not None:
+        means[int(own_days)] = spend.mean
+    return found | {name: means[days] for days, name in by_horizon.items() if days in means}
 
 
 def _of_favourites(

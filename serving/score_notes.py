@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from features.instant import Instant
 from features.profiles import Profiles
 from serving.predictions import CHURN, FAVOURITE_PRODUCT, LIFETIME_VALUE, SEND_TIME, Models, horizon_days
+from training.models.lifetime_horizons import needed_days
 
 Flags = NDArray[np.bool_]
 
 LIFETIMES_DAYS = (30, 90, 365)
 INTERVAL_OF_CHURN = ("churn_probability_low", "churn_probability_high")
+OWN_RHYTHM = ("churn_probability_own_rhythm", "own_rhythm_days")
 OUTPUTS_OF_MODEL: Mapping[str, tuple[str, ...]] = {
-    CHURN: ("churn_probability", *INTERVAL_OF_CHURN, "churn_risk_band", "money_at_risk"),
+    CHURN: ("churn_probability", *INTERVAL_OF_CHURN, "churn_risk_band", "money_at_risk", *OWN_RHYTHM),
     LIFETIME_VALUE: ("lifetime_value", "lifetime_value_median", "lifetime_value_low", "lifetime_value_high"),
     FAVOURITE_PRODUCT: ("favourite_products", "favourite_scores", "favourite_categories"),
     SEND_TIME: ("send_time_scores", "best_send_hour"),
@@ -52,9 +54,15 @@ def fallbacks(models: Models, as_of: Instant) -> dict[str, str]:
         if until > as_of:
             notes |= dict.fromkeys(OUTPUTS_OF_MODEL.get(name, ()), "the champion was trained on what came after as_of")
     horizon = models.horizon_days.get(LIFETIME_VALUE)
-    for days in LIFETIMES_DAYS:
-        if models.lifetime_value is None or days != horizon:
-            notes[f"lifetime_value_{days}"] = f"no model of a horizon of {days} days has been trained"
+    if models.churn is not None and models.churn.own_rhythm is None:
+        notes |= dict.fromkeys(OWN_RHYTHM, "too few stayed away, or came back, to tell what is long for a customer")
+    if models.lifetime_value is None:
+        notes |= {f"lifetime_value_{days}": f"no {LIFETIME_VALUE} model has been trained" for days in LIFETIMES_DAYS}
+    else:
+        known = {horizon, *models.lifetime_value.other_horizons_days}
+        for days in (days for days in LIFETIMES_DAYS if days not in known):
+            needed = f"it takes {needed_days(days)} days"
+            notes[f"lifetime_value_{days}"] = f"the history was too short for a horizon of {days} days: {needed}"
     if models.lifetime_value is not None and horizon not in (None, horizon_days(models)):
         notes["lifetime_value"] = f"over the {horizon:g} days of its own champion"
     return notes

@@ -32,6 +32,8 @@ class Score:
     churn_probability_high: float | None
     churn_risk_band: str | None
     money_at_risk: float | None
+    churn_probability_own_rhythm: float | None
+    own_rhythm_days: float | None
     lifetime_value: float | None
     lifetime_value_median: float | None
     lifetime_value_low: float | None

@@ -15,6 +15,7 @@ from lagniappe import application
 from serving.plan import PlanTerms
 from serving.plan_command import make
 from serving.score_command import write
+from serving.score_notes import OUTPUTS_OF_MODEL
 
 AS_OF = parse("2026-01-10")
 EVENTS = """\
@@ -82,7 +83,7 @@ def test_a_reason_is_said_once_for_all_outputs_that_it_concerns(shop, tmp_path, 
     application([*arguments, "--workspace", str(shop.workspace)], standalone_mode=False)
 
     lines = capsys.readouterr().out.splitlines()
-    outputs = "churn_probability, churn_probability_low, churn_probability_high, churn_risk_band, money_at_risk"
+    outputs = ", ".join(OUTPUTS_OF_MODEL["churn"])
     assert f"{outputs}: no churn model has been trained" in lines
     assert len(lines) == len(set(lines))
 

@@ -28,11 +28,17 @@ DAY = MICROSECONDS_PER_DAY
 CATEGORIES = {"milk": "dairy", "cheese": "dairy", "tea": None}
 
 
+class ConstantRhythm:
+    def predict(self, features, _as_of):
+        return np.full(len(features), 0.2), np.full(len(features), 21.0)
+
+
 class Constant:
     """Churn: the same for everyone."""
 
     def __init__(self, value):
         self.value = value
+        self.own_rhythm = ConstantRhythm()
 
     def predict(self, features, _as_of):
         return np.full(len(features), self.value)
@@ -54,6 +60,11 @@ class Spends:
 
 
 class ConstantSpend:
+    other_horizons_days = (90,)
+
+    def mean_within(self, _features, _as_of, mean):
+        return {90: 2 * mean}
+
     def mean(self, features, as_of):
         return self.predict(features, as_of).mean
 
@@ -148,12 +159,18 @@ def test_money_at_risk_is_the_chance_of_churn_times_the_spend_at_the_pace_of_lat
     assert row.money_at_risk == pytest.approx(0.4 * decayed * 30 / (90 / np.log(2)))
 
 
-def test_lifetime_values_are_given_for_the_champions_own_horizon_only():
+def test_lifetime_values_are_given_for_the_horizons_that_the_history_supports():
     (row,) = scored(profile(*WEEKLY))
 
-    assert (row.lifetime_value_30, row.lifetime_value_90, row.lifetime_value_365) == (50.0, None, None)
-    assert {"lifetime_value_90", "lifetime_value_365"} <= set(row.fallbacks)
-    assert "lifetime_value_30" not in row.fallbacks
+    assert (row.lifetime_value_30, row.lifetime_value_90, row.lifetime_value_365) == (50.0, 100.0, None)
+    assert "820 days" in row.fallbacks["lifetime_value_365"]
+    assert not {"lifetime_value_30", "lifetime_value_90"} & set(row.fallbacks)
+
+
+def test_churn_is_also_told_against_the_customers_own_rhythm():
+    (row,) = scored(profile(*WEEKLY))
+
+    assert (row.churn_probability_own_rhythm, row.own_rhythm_days) == (0.2, 21.0)
 
 
 def test_a_champion_trained_on_what_came_later_is_used_with_a_warning():

@@ -132,6 +132,10 @@ class LifetimeValueModel:
         logarithm = self.levels.mean.logarithm(features) + (self.parts.mean.predict_raw(features) + level)
         return self.scale * np.exp(logarithm)
 
+    @property
+    def other_horizons_days(self) -> tuple[int, ...]:
+        return tuple(other.days for other in self.others)
+
     def mean_within(self, features: Floats, as_of: Instant, mean: Floats) -> dict[int, Floats]:
         """The mean over each other horizon that the history could support, by days; ``mean`` is that over its own.
 
