@@ -30,6 +30,7 @@ from benchmarks.datasets import DataSet, NoDataError, cdnow, complete_journey, c
 from benchmarks.favourite_product import compare_favourites
 from benchmarks.lifetime_value import compare_lifetime_value
 from benchmarks.send_time import compare_send_time, compare_simulated
+from benchmarks.simulated_sends import WORLDS
 from benchmarks.simulated_shop import seasonal_shop
 
 HORIZONS_DAYS = (30, 90, 365)
@@ -101,12 +102,7 @@ def _baskets(path: Path, asked: argparse.Namespace) -> list[Finding]:
 def _simulated_sends(asked: argparse.Namespace) -> list[Finding]:
     if not _is_wanted("send-time", asked):
         return []
-    return [
-        finding
-        for seed in SEEDS_OF_SENDS
-        for are_orders_near in (True, False)
-        for finding in compare_simulated(seed, are_orders_near=are_orders_near)
-    ]
+    return [finding for seed in SEEDS_OF_SENDS for world in WORLDS for finding in compare_simulated(seed, world)]
 
 
 def _is_wanted(model: str, asked: argparse.Namespace) -> bool:

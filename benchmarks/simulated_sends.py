@@ -79,10 +79,10 @@ class World:
 PLAIN = World("simulated sends")
 WORLDS = (
     PLAIN,
-    World("orders at any hour", are_orders_near=False),
-    World("slow fall after the best hour", are_orders_near=False, fall_after=3.0),
-    World("a second best hour", are_orders_near=False, second=0.7),
-    World("rare answers", are_orders_near=False, highest=(0.1, 0.3)),
+    World("simulated sends, orders at any hour", are_orders_near=False),
+    World("simulated sends, slow fall after the best hour", are_orders_near=False, fall_after=3.0),
+    World("simulated sends, a second best hour", are_orders_near=False, second=0.7),
+    World("simulated sends, rare answers", are_orders_near=False, highest=(0.1, 0.3)),
 )
 """The first is the one to do well in; each of the others is harder in its own way."""
 
