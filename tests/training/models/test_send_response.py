@@ -247,6 +247,7 @@ def test_what_the_hours_of_a_customer_rest_on_is_told(
 
     assert model.evidence(nobody, future.as_of).fallback(0) == "not enough data (0 messages and 0 orders): everyone"
     evidence = model.evidence(many, future.as_of)
+    assert [evidence.fallback(row) is not None for row in range(120)] == evidence.is_less_than_own.tolist()
     assert np.mean(evidence.level == LEVELS.index("own messages")) > 0.8
     assert evidence.messages.min() > 80
 
