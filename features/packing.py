@@ -233,11 +233,22 @@ def _products(pieces: Sequence[_Pieces], packed_ids: tuple[bytes, ...], hashes: 
 
 
 def _messages(pieces: Sequence[_Pieces], names: Sequence[list[str]]) -> Messages:
+    if not any(pieces):
+        return _no_messages(len(pieces))
     offsets, key, sent, answered, hour, short = _table([piece or _NO_MESSAGES for piece in pieces], _MESSAGES)
     code = short.astype(np.int32)
-    if code.size:
-        _shift(code, offsets, np.array([len(some) for some in names], np.int64))
+    _shift(code, offsets, np.array([len(some) for some in names], np.int64))
     return Messages(offsets, key, _instants(sent), _instants(answered), hour, code, list(chain.from_iterable(names)))
+
+
+@lru_cache
+def _no_messages(customers: int) -> Messages:
+    """Of customers who were never written to; the same table for all who ask."""
+    times = np.empty(0, np.int64)
+    no_codes = np.empty(0, np.int32)
+    return Messages(
+        np.zeros(customers + 1, np.int64), np.empty(0, np.uint64), times, times, np.empty(0, np.uint8), no_codes, []
+    )
 
 
 def _instants(second: NDArray[np.uint32]) -> Integers:
