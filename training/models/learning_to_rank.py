@@ -11,9 +11,9 @@ from training.models.purchase_histories import Floats, Integers, NextBaskets, Pu
 from training.models.trees import FlatTrees, flatten
 
 MOST_ROWS = 500_000
-"""To learn the order from: twice as many take twice as long, and the lists are no better (Complete Journey)."""
-FEWEST_ROWS_TO_SHARE = 100_000
-"""Below that threads wait for each other longer than they work; on a busy machine a hundred times longer."""
+"""To learn the order from: twice as many take twice as long, for lists hardly better (Complete Journey)."""
+THREADS = 1
+"""Of so many rows more take half the time at best; on a busy machine they wait for each other ten times as long."""
 
 
 class RankingRows(NamedTuple):
@@ -67,13 +67,12 @@ def fit_ranker(examples: Sequence[RankingRows], parameters: Mapping[str, float |
     import lightgbm
 
     chosen = thinned(examples, np.random.default_rng(seed))
-    threads = 0 if len(chosen.rows) > FEWEST_ROWS_TO_SHARE else 1
     data = lightgbm.Dataset(
         chosen.rows,
         chosen.is_hit.astype(np.float64),
         group=chosen.sizes,
         feature_name=list(CANDIDATE_FEATURES),
-        params={"max_bin": 63, "num_threads": threads, "verbose": -1},
+        params={"max_bin": 63, "num_threads": THREADS, "verbose": -1},
     )
     settings = {
         "objective": "lambdarank",
@@ -84,7 +83,7 @@ def fit_ranker(examples: Sequence[RankingRows], parameters: Mapping[str, float |
         "max_bin": 63,
         "seed": seed,
         "deterministic": True,
-        "num_threads": threads,
+        "num_threads": THREADS,
         "force_col_wise": True,
         "verbose": -1,
     }
