@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 OURS = "ours"
 POOLED = "pooled"
-RESAMPLES = 400
+RESAMPLES = 200
 SEED = 0
 
 
