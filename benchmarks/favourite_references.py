@@ -166,7 +166,7 @@ def tifu_knn(pool: Pool, settings: TifuSettings) -> Any:
     """Hu, He, Gao & Zhang, SIGIR 2020: own vector of decayed purchases, mixed with that of the nearest customers.
 
     A profile says in which order a product was bought last, how often, and by its decayed count how long ago on
-    average: of a product bought more than twice the orders in between are taken as evenly spread.
+    average: the other purchases are taken as evenly spread over the orders before.
     """
     vectors = pool.matrix(_tifu_weights(pool.histories, settings))
     near = min(settings.neighbours, vectors.shape[0] - 1)
