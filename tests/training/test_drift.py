@@ -31,20 +31,22 @@ def day(number: float) -> int:
     return START + round(number * MICROSECONDS_PER_DAY)
 
 
-def shopping(days: int, seed: int, *, amount: float = 1.0, from_day: float = 0.0, prefix: str = "c") -> list[Event]:
+def shopping(
+    days: int, seed: int, *, amount: float = 1.0, rhythm: float = 1.0, from_day: float = 0.0, prefix: str = "c"
+) -> list[Event]:
     """Customers come and go at an even rate, each with a gap and an amount of their own."""
     generator = np.random.default_rng(seed)
     events: list[Event] = []
     for customer in range(CUSTOMERS):
         born, usual = generator.uniform(from_day - 120, days - 3), generator.gamma(2, 15)
-        gap, end = generator.gamma(3, 3), born + generator.exponential(120)
+        gap, end = rhythm * generator.gamma(3, 3), born + generator.exponential(120)
         at = max(born, from_day) + generator.uniform(0, gap)
         while at < min(end, days):
             paid = int(usual * amount * generator.uniform(0.5, 1.5) * 10_000)
             events.append(Event(event_id=f"{prefix}{customer}-{at}", type=EventType.PURCHASE, occurred_at=day(at),
                                 customer_id=f"{prefix}{customer}", product_id=f"p{generator.integers(0, 20)}",
                                 amount=paid))  # fmt: skip
-            at += max(1.0, generator.gamma(4, gap / 4))
+            at += max(rhythm, generator.gamma(4, gap / 4))
     return events
 
 
@@ -92,7 +94,7 @@ def test_a_shop_that_goes_on_as_before_has_not_drifted(shop: Store) -> None:
 
 
 def test_other_customers_are_a_reason_to_train_again(shop: Store) -> None:
-    add(shop, newcomers(amount=20.0))
+    add(shop, newcomers(amount=20.0, rhythm=0.2))
 
     report = check(shop, "default", None)
 
