@@ -19,7 +19,7 @@ from features.vector import vector
 from serving.channel import strengths_of_all
 from serving.customer_facts import with_consent
 from serving.decision import Floats
-from serving.due_columns import due_of_all
+from serving.due_columns import LIMIT, Due, due_of_all
 from serving.predictions import CHURN, LIFETIME_VALUE, Models, Spend, horizon_days
 from serving.score_notes import LIFETIMES_DAYS, OUTPUTS_OF_MODEL, Note, fallbacks, notes_of, notes_on_empty
 from training.models.churn import risk_band, spend_at_pace
@@ -76,9 +76,9 @@ def score_columns(
         **_of_hours(models, usable, as_of),
         "best_channel": channels,
         "rfm_segment": rfm_segments(features),
-        "replenishment": due_of_all(usable, as_of),
+        "replenishment": due_of(models, usable, as_of),
     }
-    notes = notes_of(profiles, usable, models) + notes_on_empty(usable, next_purchase == UNKNOWN, channels)
+    notes = notes_of(profiles, usable, models, as_of) + notes_on_empty(usable, next_purchase == UNKNOWN, channels)
     common = fallbacks(models, as_of)
     return ScoreColumns(profiles.customer_ids, brand, as_of, horizon, values, models.versions, common, notes)
 
@@ -138,6 +138,13 @@ def _of_favourites(
         "favourite_scores": [[float(one) for one in scores] for _, scores in ranked],
         "favourite_categories": [_categories_of(ids, categories) for ids, _ in ranked],
     }
+
+
+def due_of(models: Models, profiles: Profiles, as_of: Instant) -> list[Due]:
+    """By what was bought again by whom, where a model has learned it; else by the customer's own interval."""
+    if models.favourite_product is None:
+        return due_of_all(profiles, as_of)
+    return models.favourite_product.due(profiles, as_of, LIMIT)
 
 
 def _categories_of(product_ids: Sequence[str], categories: Mapping[str, str | None]) -> list[str]:

@@ -13,6 +13,7 @@ from features.instant import Instant, to_iso
 from features.store import Store
 from features.verbs import Brand, Json, Workspace, answer, opened
 from serving.customer_facts import with_consent
+from serving.in_order import in_order
 from serving.score_columns import ScoreColumns, score_columns
 from serving.score_notes import fallbacks, outputs_with_notes
 from serving.scoring import DEFAULT_FAVOURITES
@@ -20,10 +21,15 @@ from serving.verbs import AsOf, Out, Report, progress
 
 if TYPE_CHECKING:
     from features.entities import Offer
+    from features.profiles import Profiles
     from serving.loading import BrandState
     from serving.offer_table import OfferTable
     from serving.population import Population
     from serving.score_offers import OfferScores
+
+
+CORES = 2
+"""Batches at a time: what takes long in one is compiled and lets the other go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,7 @@ def write(
         population = read_population(connection, brand, profiles, as_of)
     notes = fallbacks(state.models, as_of)
     batches = _scores(population, brand, as_of, state, categories, favourites, report)
-    outputs = sorted({*notes, *outputs_with_notes(profiles, with_consent(profiles), state.models)})
+    outputs = sorted({*notes, *outputs_with_notes(profiles, with_consent(profiles), state.models, as_of)})
     rows = write_scores(out, batches, list(state.models.versions), outputs)
     offers_out = out.with_name(f"{out.stem}.offers{out.suffix}") if with_offers else None
     offer_rows = (
@@ -120,10 +126,13 @@ def _scores(
     favourites: int,
     report: Report,
 ) -> Iterator[ScoreColumns]:
+    def scored(batch: "Profiles") -> ScoreColumns:
+        return score_columns(batch, brand, as_of, state.models, categories, favourites)
+
     done = 0
-    for batch in population.batches():
-        yield score_columns(batch, brand, as_of, state.models, categories, favourites)
-        done += len(batch)
+    for columns in in_order(scored, population.batches(), CORES):
+        yield columns
+        done += len(columns)
         report("scoring customers", done, len(population))
 
 

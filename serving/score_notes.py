@@ -10,6 +10,7 @@ from features.instant import Instant
 from features.profiles import Profiles
 from serving.predictions import CHURN, FAVOURITE_PRODUCT, LIFETIME_VALUE, SEND_TIME, Models, horizon_days
 from training.models.lifetime_horizons import needed_days
+from training.models.send_evidence import LEVELS
 
 Flags = NDArray[np.bool_]
 
@@ -28,7 +29,7 @@ _WITHOUT_PURCHASES: Mapping[str, str] = {
     LIFETIME_VALUE: "no purchase is known: what others without any spent",
     FAVOURITE_PRODUCT: "no purchase is known: popular products",
 }
-_WITHOUT_ACTIVITY = "no activity is known: everybody's hours"
+_HOURS_OF = tuple(f"not enough data: {level}" for level in LEVELS)
 _TOO_FEW_PURCHASES = "fewer than two purchases are known"
 _LOST = "more likely than not nothing is bought within the horizon"
 _NO_CHANNEL = "no channel is known"
@@ -68,7 +69,7 @@ def fallbacks(models: Models, as_of: Instant) -> dict[str, str]:
     return notes
 
 
-def notes_of(profiles: Profiles, usable: Profiles, models: Models) -> list[Note]:
+def notes_of(profiles: Profiles, usable: Profiles, models: Models, as_of: Instant) -> list[Note]:
     """What of the models' outputs was told to whom without the purchases that it is told from.
 
     ``usable`` are the profiles without what must not be used. The first note on an output of a customer counts.
@@ -76,13 +77,16 @@ def notes_of(profiles: Profiles, usable: Profiles, models: Models) -> list[Note]
     refused = np.array([states.get("consent:purchases", (0, ""))[1] == "refused" for states in profiles.states])
     refused = refused.astype(np.bool_)
     is_new = np.diff(usable.orders.offsets) == 0
-    is_unseen = is_new & (np.diff(usable.hours.offsets) == 0)
     there = [name for name in OUTPUTS_OF_MODEL if name not in models.missing]
     of_all = tuple(output for name in there for output in OUTPUTS_OF_MODEL[name])
     notes = [Note(of_all, REFUSED, refused)]
     notes += [Note(OUTPUTS_OF_MODEL[name], _WITHOUT_PURCHASES[name], is_new) for name in there if name != SEND_TIME]
-    if SEND_TIME in there:
-        notes.append(Note(OUTPUTS_OF_MODEL[SEND_TIME], _WITHOUT_ACTIVITY, is_unseen))
+    if models.send_time is not None:
+        evidence = models.send_time.evidence(usable, as_of)
+        for level, reason in enumerate(_HOURS_OF):
+            notes.append(
+                Note(OUTPUTS_OF_MODEL[SEND_TIME], reason, evidence.is_less_than_own & (evidence.level == level))
+            )
     return [note for note in notes if note.rows.any()]
 
 
@@ -98,9 +102,9 @@ def notes_on_empty(usable: Profiles, next_purchase_unknown: Flags, channels: Seq
     return [note for note in notes if note.rows.any()]
 
 
-def outputs_with_notes(profiles: Profiles, usable: Profiles, models: Models) -> list[str]:
+def outputs_with_notes(profiles: Profiles, usable: Profiles, models: Models, as_of: Instant) -> list[str]:
     """Of whom anything may be told besides what holds for everybody: the outputs, before any model was asked."""
-    found = {output for note in notes_of(profiles, usable, models) for output in note.outputs}
+    found = {output for note in notes_of(profiles, usable, models, as_of) for output in note.outputs}
     if models.churn is not None or (np.diff(usable.orders.offsets) < 2).any():
         found.add("expected_next_purchase_at")
     if (np.diff(profiles.channels.offsets) == 0).any():

@@ -137,5 +137,5 @@ def _tried(trial: "optuna.trial.FrozenTrial") -> Tried:
     from optuna.trial import TrialState
 
     is_pruned = trial.state == TrialState.PRUNED
-    loss = trial.intermediate_values[trial.last_step] if is_pruned else trial.value
+    loss = trial.intermediate_values[max(trial.intermediate_values)] if is_pruned else trial.values[0]
     return Tried(trial.number, dict(trial.params), float(loss), is_pruned)

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -26,6 +27,8 @@ from training.validation_plots import draw
 from training.version_record import HELD_OUT_FOLDER, VersionRecord, write_record
 
 PLOTS = "plots"
+CORES = 2
+"""Fits at a time: each runs in one thread."""
 HELD_OUT_CUTOFFS = 2
 """At so many, where the history has them, a version is measured; each one more is one more training."""
 
@@ -74,9 +77,13 @@ def _fit(
     folder: Path,
 ) -> VersionRecord:
     """The files of a version in ``folder``: model (with its held-out twin inside), plots, card."""
-    attempt.report(f"{learner.name}: training")
-    twin = learner.fit(data.training, parameters, attempt.seed)
-    evaluation = learner.evaluate(twin, data.validation)
+    attempt.report(f"{learner.name}: training, and training again without the held-out cutoffs")
+    with ThreadPoolExecutor(CORES) as pool:
+        fitted = pool.submit(learner.fit, data.snapshots, parameters, attempt.seed)
+        twin = pool.submit(learner.fit, data.training, parameters, attempt.seed).result()
+        evaluation = learner.evaluate(twin, data.validation)
+        earlier = _earlier_held_out(learner, data, parameters, attempt.seed)
+        model = fitted.result()
     record = VersionRecord(
         learner.name,
         brand,
@@ -87,15 +94,12 @@ def _fit(
         {name: _finite(values) for name, values in evaluation.baselines.items()},
         notes,
     )
-    attempt.report(f"{learner.name}: training again with the held-out cutoff")
     saved = folder / tracking.MODEL_FOLDER
     twin_folder = saved / HELD_OUT_FOLDER
     twin_folder.mkdir(parents=True)
     twin.save(twin_folder)
-    earlier = _earlier_held_out(learner, data, parameters, attempt)
     measured = [held_out(twin, data.validation), *earlier]
     save_held_out(measured, twin_folder)
-    model = learner.fit(data.snapshots, parameters, attempt.seed)
     model.save(saved)
     save_reference(reference_of(model, data.training[-1], data.validation, attempt.seed), saved)
     if learner.name == ChurnModel.name:
@@ -106,13 +110,12 @@ def _fit(
     return record
 
 
-def _earlier_held_out(learner: Learner, data: TrainingData, parameters: Parameters, attempt: Attempt) -> list[HeldOut]:
+def _earlier_held_out(learner: Learner, data: TrainingData, parameters: Parameters, seed: int) -> list[HeldOut]:
     """What the model loses at cutoffs before the newest, each time trained on what was over by then; newest first."""
     measured = []
     for training, later in reversed(time_ordered_folds(data.snapshots)[-HELD_OUT_CUTOFFS:-1]):
-        attempt.report(f"{learner.name}: measuring at an earlier cutoff")
         try:
-            measured.append(held_out(learner.fit(training, parameters, attempt.seed), later))
+            measured.append(held_out(learner.fit(training, parameters, seed), later))
         except NotEnoughData:
             break  # still earlier there is less
     return measured

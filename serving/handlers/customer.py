@@ -1,5 +1,6 @@
 """``/customer``: what is known of one person, in words and numbers."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,17 +10,20 @@ import numpy as np
 from features.instant import Instant, to_iso
 from features.money import from_money
 from features.profiles import Profiles
-from features.replenishment import due_products, expected_next_purchase_at
+from features.replenishment import expected_next_purchase_at
 from features.segments import rfm_segments
 from features.vector import FEATURES, vector
 from serving.application import Application
-from serving.customer_facts import moment_of
+from serving.customer_facts import moment_of, with_consent
 from serving.decision import CustomerState
 from serving.errors import NotFoundError
 from serving.handlers.person import named
+from serving.predictions import Models
 from serving.schemas import CustomerRequest, decoded, shown_instant
+from serving.score_columns import due_of
 
 MOST_PRODUCTS = 20
+MOST_NEW_PRODUCTS = 10
 _DECODER = msgspec.json.Decoder(CustomerRequest)
 
 
@@ -30,7 +34,8 @@ async def customer(application: Application, body: bytes) -> bytes:
     known = await application.profiles_as_of.present(brand, person, known, now)
     if known.profile is None and known.customer is None:
         raise NotFoundError("nothing is known of this customer", field="customer_id")
-    return msgspec.json.encode({"customer_id": person, "brand": brand, **_entry(known, now), **_profile(known, now)})
+    told = await asyncio.to_thread(_profile, known, now, application.loader.state(brand).models)
+    return msgspec.json.encode({"customer_id": person, "brand": brand, **_entry(known, now), **told})
 
 
 def _entry(known: CustomerState, now: Instant) -> dict[str, Any]:
@@ -46,13 +51,13 @@ def _entry(known: CustomerState, now: Instant) -> dict[str, Any]:
     }
 
 
-def _profile(known: CustomerState, now: Instant) -> dict[str, Any]:
-    """What events have told; nothing of whom no event is known."""
+def _profile(known: CustomerState, now: Instant, models: Models) -> dict[str, Any]:
+    """What events have told, and what follows from it; nothing of whom no event is known."""
     profile = known.profile
     if profile is None:
         return {"words": {"en": "No events yet.", "ru": "Событий пока нет."}, "numbers": {}, "states": {}}
     as_of = moment_of(profile, now)
-    features = vector(profile, as_of)
+    features, usable = vector(profile, as_of), with_consent(profile)
     segment = rfm_segments(features)[0]
     expected = int(expected_next_purchase_at(profile, as_of)[0])
     return {
@@ -64,9 +69,18 @@ def _profile(known: CustomerState, now: Instant) -> dict[str, Any]:
         "products": _products(profile),
         "expected_next_purchase_at": to_iso(expected) if expected >= 0 else None,
         "replenishment": [
-            {"product_id": product, "due_at": to_iso(due_at)} for product, due_at in due_products(profile, 0, as_of)
+            {"product_id": product, "due_at": to_iso(due_at)} for product, due_at in due_of(models, usable, as_of)[0]
         ],
+        "new_products": _new_products(models, usable, as_of),
     }
+
+
+def _new_products(models: Models, profile: Profiles, as_of: Instant) -> list[dict[str, Any]]:
+    """What this customer may like and has never bought, likeliest first; nothing without a model."""
+    if models.favourite_product is None:
+        return []
+    [(products, scores)] = models.favourite_product.rank_new(profile, as_of, MOST_NEW_PRODUCTS)
+    return [{"product_id": product, "score": score} for product, score in zip(products, scores, strict=True)]
 
 
 def _words(profile: Profiles, segment: str) -> Mapping[str, str]:
