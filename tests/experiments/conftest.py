@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 TEXTS = ("type", "event_id", "source", "customer_id", "channel", "product_id", "order_id", "offer_id", "decision_id")
-TEXTS += ("purpose", "experiment", "variant")
+TEXTS += ("purpose", "message_id", "experiment", "variant")
 WHOLE = ("occurred_at", "amount", "discount_amount", "points_expire_at")
 NUMBERS = ("score", "points_balance")
 TRUTHS = ("machine_open", "granted")
