@@ -21,7 +21,7 @@ from serving.customer_facts import with_consent
 from serving.decision import Floats
 from serving.due_columns import LIMIT, Due, due_of_all
 from serving.predictions import CHURN, LIFETIME_VALUE, Models, Spend, horizon_days
-from serving.score_notes import LIFETIMES_DAYS, OUTPUTS_OF_MODEL, Note, fallbacks, notes_of, notes_on_empty
+from serving.score_notes import OUTPUTS_OF_MODEL, WITHIN_DAYS, Note, fallbacks, notes_of, notes_on_empty
 from training.models.churn import risk_band, spend_at_pace
 
 DEFAULT_HORIZON_DAYS = 90
@@ -113,18 +113,17 @@ def _next_purchase(profiles: Profiles, as_of: Instant, churn: Column, horizon: f
 
 
 def _of_spend(models: Models, features: Floats, as_of: Instant) -> dict[str, Column]:
-    names = ("lifetime_value", "lifetime_value_median", "lifetime_value_low", "lifetime_value_high")
-    by_horizon = {days: f"lifetime_value_{days}" for days in LIFETIMES_DAYS}
-    found: dict[str, Column] = dict.fromkeys((*names, *by_horizon.values()))
+    names = OUTPUTS_OF_MODEL[LIFETIME_VALUE]
+    found: dict[str, Column] = dict.fromkeys(names)
     if models.lifetime_value is None:
         return found
     spend: Spend = models.lifetime_value.predict(features, as_of)
-    found |= dict(zip(names, (spend.mean, spend.median, spend.low, spend.high), strict=True))
+    found |= dict(zip(names[:4], (spend.mean, spend.median, spend.low, spend.high), strict=True))
     means = dict(models.lifetime_value.mean_within(features, as_of, spend.mean))
     own_days = models.horizon_days.get(LIFETIME_VALUE)
     if own_days is not None:
         means[int(own_days)] = spend.mean
-    return found | {name: means[days] for days, name in by_horizon.items() if days in means}
+    return found | {name: means[days] for days, name in WITHIN_DAYS.items() if days in means}
 
 
 def _of_favourites(

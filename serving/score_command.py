@@ -93,7 +93,7 @@ def write(
         population = read_population(connection, brand, profiles, as_of)
     notes = fallbacks(state.models, as_of)
     batches = _scores(population, brand, as_of, state, categories, favourites, report)
-    outputs = sorted({*notes, *outputs_with_notes(profiles, with_consent(profiles), state.models, as_of)})
+    outputs = sorted({*notes, *outputs_with_notes(profiles, with_consent(profiles), state.models)})
     rows = write_scores(out, batches, list(state.models.versions), outputs)
     offers_out = out.with_name(f"{out.stem}.offers{out.suffix}") if with_offers else None
     offer_rows = (

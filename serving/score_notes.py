@@ -16,10 +16,14 @@ Flags = NDArray[np.bool_]
 
 LIFETIMES_DAYS = (30, 90, 365)
 INTERVAL_OF_CHURN = ("churn_probability_low", "churn_probability_high")
+WITHIN_DAYS = {days: f"lifetime_value_{days}" for days in LIFETIMES_DAYS}
 OWN_RHYTHM = ("churn_probability_own_rhythm", "own_rhythm_days")
 OUTPUTS_OF_MODEL: Mapping[str, tuple[str, ...]] = {
     CHURN: ("churn_probability", *INTERVAL_OF_CHURN, "churn_risk_band", "money_at_risk", *OWN_RHYTHM),
-    LIFETIME_VALUE: ("lifetime_value", "lifetime_value_median", "lifetime_value_low", "lifetime_value_high"),
+    LIFETIME_VALUE: (
+        *("lifetime_value", "lifetime_value_median", "lifetime_value_low", "lifetime_value_high"),
+        *WITHIN_DAYS.values(),
+    ),
     FAVOURITE_PRODUCT: ("favourite_products", "favourite_scores", "favourite_categories"),
     SEND_TIME: ("send_time_scores", "best_send_hour"),
 }
@@ -57,23 +61,32 @@ def fallbacks(models: Models, as_of: Instant) -> dict[str, str]:
     horizon = models.horizon_days.get(LIFETIME_VALUE)
     if models.churn is not None and models.churn.own_rhythm is None:
         notes |= dict.fromkeys(OWN_RHYTHM, "too few stayed away, or came back, to tell what is long for a customer")
-    if models.lifetime_value is None:
-        notes |= {f"lifetime_value_{days}": f"no {LIFETIME_VALUE} model has been trained" for days in LIFETIMES_DAYS}
-    else:
+    if models.lifetime_value is not None:
         known = {horizon, *models.lifetime_value.other_horizons_days}
         for days in (days for days in LIFETIMES_DAYS if days not in known):
-            needed = f"it takes {needed_days(days)} days"
-            notes[f"lifetime_value_{days}"] = f"the history was too short for a horizon of {days} days: {needed}"
+            needed = f"it takes {needed_days(days)} days, and spenders at both ends"
+            notes[WITHIN_DAYS[days]] = f"the history could not support a horizon of {days} days: {needed}"
     if models.lifetime_value is not None and horizon not in (None, horizon_days(models)):
         notes["lifetime_value"] = f"over the {horizon:g} days of its own champion"
     return notes
 
 
 def notes_of(profiles: Profiles, usable: Profiles, models: Models, as_of: Instant) -> list[Note]:
-    """What of the models' outputs was told to whom without the purchases that it is told from.
+    """What of the models' outputs was told to whom without what it is best told from.
 
     ``usable`` are the profiles without what must not be used. The first note on an output of a customer counts.
     """
+    notes = notes_without_purchases(profiles, usable, models)
+    if models.send_time is not None:
+        evidence = models.send_time.evidence(usable, as_of)
+        for level, reason in enumerate(_HOURS_OF):
+            rows = evidence.is_less_than_own & (evidence.level == level)
+            notes.append(Note(OUTPUTS_OF_MODEL[SEND_TIME], reason, rows))
+    return [note for note in notes if note.rows.any()]
+
+
+def notes_without_purchases(profiles: Profiles, usable: Profiles, models: Models) -> list[Note]:
+    """Those of them that need no model to be asked."""
     refused = np.array([states.get("consent:purchases", (0, ""))[1] == "refused" for states in profiles.states])
     refused = refused.astype(np.bool_)
     is_new = np.diff(usable.orders.offsets) == 0
@@ -81,12 +94,6 @@ def notes_of(profiles: Profiles, usable: Profiles, models: Models, as_of: Instan
     of_all = tuple(output for name in there for output in OUTPUTS_OF_MODEL[name])
     notes = [Note(of_all, REFUSED, refused)]
     notes += [Note(OUTPUTS_OF_MODEL[name], _WITHOUT_PURCHASES[name], is_new) for name in there if name != SEND_TIME]
-    if models.send_time is not None:
-        evidence = models.send_time.evidence(usable, as_of)
-        for level, reason in enumerate(_HOURS_OF):
-            notes.append(
-                Note(OUTPUTS_OF_MODEL[SEND_TIME], reason, evidence.is_less_than_own & (evidence.level == level))
-            )
     return [note for note in notes if note.rows.any()]
 
 
@@ -102,9 +109,11 @@ def notes_on_empty(usable: Profiles, next_purchase_unknown: Flags, channels: Seq
     return [note for note in notes if note.rows.any()]
 
 
-def outputs_with_notes(profiles: Profiles, usable: Profiles, models: Models, as_of: Instant) -> list[str]:
+def outputs_with_notes(profiles: Profiles, usable: Profiles, models: Models) -> list[str]:
     """Of whom anything may be told besides what holds for everybody: the outputs, before any model was asked."""
-    found = {output for note in notes_of(profiles, usable, models, as_of) for output in note.outputs}
+    found = {output for note in notes_without_purchases(profiles, usable, models) for output in note.outputs}
+    if models.send_time is not None:
+        found |= set(OUTPUTS_OF_MODEL[SEND_TIME])
     if models.churn is not None or (np.diff(usable.orders.offsets) < 2).any():
         found.add("expected_next_purchase_at")
     if (np.diff(profiles.channels.offsets) == 0).any():

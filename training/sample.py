@@ -1,10 +1,12 @@
 """A random part of a snapshot, where a model learns as much from fewer customers and fits into memory."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.instant import MICROSECONDS_PER_DAY
 from features.profile_tables import offsets_of, ranges
 
 if TYPE_CHECKING:
@@ -40,3 +42,13 @@ def take(snapshot: "Snapshot", rows: NDArray[np.int64]) -> "Snapshot":
         snapshot.next_order_at[rows] if snapshot.next_order_at.size else snapshot.next_order_at,
         {days: spend[rows] for days, spend in snapshot.spend_within.items()},
     )
+
+
+def seen_at(snapshot: "Snapshot", instant: int) -> "Snapshot":
+    """The snapshot without the spend in horizons that were not over at an instant."""
+    over = {
+        days: spend
+        for days, spend in snapshot.spend_within.items()
+        if snapshot.as_of + days * MICROSECONDS_PER_DAY <= instant
+    }
+    return replace(snapshot, spend_within=over)

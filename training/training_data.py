@@ -10,7 +10,7 @@ from features.instant import Instant
 from features.store import Store
 from training.cutoffs import Cutoffs, choose_cutoffs
 from training.errors import NotEnoughData
-from training.sample import MOST_CUSTOMERS, MOST_ROWS, sample
+from training.sample import MOST_CUSTOMERS, MOST_ROWS, sample, seen_at
 from training.version_record import DataWindow
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ class TrainingData:
 
     @property
     def training(self) -> "list[Snapshot]":
-        return [snapshot for snapshot in self.snapshots if snapshot.as_of in self.cutoffs.training]
+        """Nothing of them was yet to come when the held-out cutoff came."""
+        known = [snapshot for snapshot in self.snapshots if snapshot.as_of in self.cutoffs.training]
+        return [seen_at(snapshot, self.cutoffs.validation) for snapshot in known]
 
     @property
     def validation(self) -> "Snapshot":

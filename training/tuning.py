@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from features.instant import MICROSECONDS_PER_DAY
 from training.errors import NotEnoughData
+from training.sample import seen_at
 from training.search_space import Range, SearchSpace
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def time_ordered_folds(snapshots: Sequence["Snapshot"]) -> list[Fold]:
     folds: list[Fold] = []
     for later in snapshots:
         span = later.horizon_days * MICROSECONDS_PER_DAY
-        earlier = [snapshot for snapshot in snapshots if snapshot.as_of + span <= later.as_of]
+        earlier = [seen_at(snapshot, later.as_of) for snapshot in snapshots if snapshot.as_of + span <= later.as_of]
         if earlier:
             folds.append((earlier, later))
     return folds[-_LARGEST_FOLDS:]

@@ -59,7 +59,7 @@ def _profile(known: CustomerState, now: Instant, models: Models) -> dict[str, An
     as_of = moment_of(profile, now)
     features, usable = vector(profile, as_of), with_consent(profile)
     segment = rfm_segments(features)[0]
-    expected = int(expected_next_purchase_at(profile, as_of)[0])
+    expected = int(expected_next_purchase_at(usable, as_of)[0])
     return {
         "as_of": to_iso(now),
         "segment": segment,

@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +22,7 @@ class Cutoff:
 
     as_of: int
     horizon_days: int = 30
+    spend_within: dict[int, float] = field(default_factory=dict)
 
 
 def cutoffs(*days: int) -> list["Snapshot"]:

@@ -4,6 +4,7 @@ Implicit-feedback matrix factorisation after Hu, Koren, Volinsky (2008): confide
 preference is 1 for what was bought and 0 for everything else.
 """
 
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Codes = NDArray[np.int32]
+_LIMITING = Lock()
 
 
 class Tastes(NamedTuple):
@@ -48,9 +50,11 @@ def learn_tastes(
     known = histories.code >= 0
     confidence = (1.0 + weight * np.log1p(histories.lines[known])).astype(np.float32)
     bought = csr_matrix((confidence, (row[known], histories.code[known])), shape=(customers, products))
-    # Without the limit BLAS and implicit's own threads fight for the same cores.
-    with threadpool_limits(limits=1, user_api="blas"):
-        model = AlternatingLeastSquares(factors=factors, regularization=ridge, iterations=sweeps, random_state=seed)
+    # Without the limit BLAS and implicit fight for the same cores; it is the process's, so one at a time sets it.
+    with _LIMITING, threadpool_limits(limits=1, user_api="blas"):
+        model = AlternatingLeastSquares(
+            factors=factors, regularization=ridge, iterations=sweeps, random_state=seed, num_threads=1
+        )
         model.fit(bought, show_progress=False)
     learned = np.asarray(model.item_factors, dtype=np.float32)
     exact = learned.astype(np.float64)

@@ -129,7 +129,7 @@ def _rows(
     over = [asked_of(example) for example in examples[:k] if example.ends_at <= asked.histories.as_of]
     for among, learned_from in [(asked_of(asked)[2], over)] if over else folds_of(asked, seed):
         following = learn_next_purchases(learned_from, products)
-        yield ranking_rows(asked.histories, asked.baskets, Known(answered.knowledge, following, tastes), among)
+        yield ranking_rows(asked.histories, asked.baskets, Known(answered.knowledge, following, tastes), among, seed)
 
 
 def asked_of(example: Example) -> Asked:

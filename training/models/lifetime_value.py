@@ -108,6 +108,7 @@ class LifetimeValueModel:
     horizon_days: int
     importance: dict[str, float]
     others: tuple[OtherHorizon, ...] = ()
+    """By growing horizon."""
 
     @classmethod
     def fit(
@@ -141,11 +142,14 @@ class LifetimeValueModel:
 
         A longer horizon never holds less than a shorter one.
         """
-        found = {}
-        for other in self.others:
-            within = other.mean(features, as_of)
-            bound = np.minimum if other.days < self.horizon_days else np.maximum
-            found[other.days] = bound(within, mean)
+        found: dict[int, Floats] = {}
+        for bound, others in (
+            (np.maximum, [other for other in self.others if other.days > self.horizon_days]),
+            (np.minimum, [other for other in reversed(self.others) if other.days < self.horizon_days]),
+        ):
+            beside = mean
+            for other in others:
+                beside = found[other.days] = bound(other.mean(features, as_of), beside)
         return found
 
     def predict(self, features: Floats, as_of: Instant) -> LifetimeValue:
@@ -198,7 +202,7 @@ class LifetimeValueModel:
             words.get("calibrated_at", 0),
             words["horizon_days"],
             words["importance"],
-            tuple(OtherHorizon.load(folder, int(days), said) for days, said in words.get("others", {}).items()),
+            tuple(OtherHorizon.load(folder, int(days), said) for days, said in words["others"].items()),
         )
 
 

@@ -165,34 +165,49 @@ class _Material:
         self.levels = _OfCutoffs(*(np.repeat([season.at(s.as_of) for s in snapshots], sizes) for season in seasons))
         self.location: FlatTrees | None = None
 
+    def over_start(self, features: Floats, logarithms: Floats, levels: Floats) -> Floats:
+        """Of logarithms of what was spent, what the start and the level of the cutoff do not tell."""
+        left: Floats = logarithms - self.starts.location.logarithm(features) - levels
+        return left
+
     @property
-    def log_spend(self) -> Floats:
-        """Of those who spent, over the start and the level of the cutoff."""
-        expected = self.starts.location.logarithm(self.features[self.spent]) + self.levels.location[self.spent]
-        logarithm: Floats = np.log(np.maximum(self.spend[self.spent], LEAST_SPEND)) - expected
-        return logarithm
+    def log_spend(self) -> Rows:
+        """Those who spent, with the logarithm of it; a row starts from the level of its cutoff."""
+        logarithms = np.log(np.maximum(self.spend[self.spent], LEAST_SPEND))
+        return Rows(self.features[self.spent], logarithms, self.levels.location[self.spent])
 
     @property
     def residual(self) -> Floats:
         """Of those who spent, what the location leaves unexplained."""
-        if self.location is None:
-            raise ValueError("location: got none, expected the trees that explain the log spend")
-        return self.log_spend - self.location.predict_raw(self.features[self.spent])
+        return self._explained(self.log_spend).target
 
     def plain(self, rows: str) -> Rows:
         if rows == "spend":
             return Rows(self.features, self.spend, self.start + self.levels.mean)
         if rows == "any":
             return Rows(self.features, self.spent.astype(np.float64), self.levels.any)
-        if rows == "log_spend":
-            return Rows(self.features[self.spent], self.log_spend)
-        return Rows(self.features[self.spent], np.log(np.abs(self.residual) + LEAST_RESIDUAL))
+        return self._of_spenders(rows, self.log_spend)
 
     def rows(self, rows: str, seed: int) -> Rows:
         """With copies in which a purpose is blanked; the start of such a copy knows no spend."""
-        if rows != "spend":
+        if rows == "any":
             return with_blanked(self.plain(rows), _PURPOSES, FEATURES, seed)
+        if rows != "spend":
+            return self._of_spenders(rows, with_blanked(self.log_spend, _PURPOSES, FEATURES, seed))
         levelled = Rows(self.features, self.spend, self.levels.mean)
         blanked = with_blanked(levelled, _PURPOSES, FEATURES, seed)
         start = self.starts.mean.logarithm(blanked.features) + np.asarray(blanked.start)
         return Rows(blanked.features, blanked.target, start)
+
+    def _of_spenders(self, rows: str, spenders: Rows) -> Rows:
+        if rows == "log_spend":
+            left = self.over_start(spenders.features, spenders.target, np.asarray(spenders.start))
+            return Rows(spenders.features, left)
+        left = self._explained(spenders).target
+        return Rows(spenders.features, np.log(np.abs(left) + LEAST_RESIDUAL))
+
+    def _explained(self, spenders: Rows) -> Rows:
+        if self.location is None:
+            raise ValueError("location: got none, expected the trees that explain the log spend")
+        left = self.over_start(spenders.features, spenders.target, np.asarray(spenders.start))
+        return Rows(spenders.features, left - self.location.predict_raw(spenders.features))

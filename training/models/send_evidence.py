@@ -46,7 +46,7 @@ def _counted(number: int, noun: str) -> str:
 
 
 def level_of_presence(own: Floats, strength: float) -> NDArray[np.uint8]:
-    """By own decayed orders: own where these weigh as much as the prior, which is worth ``strength`` orders."""
+    """By own decayed orders and engagements: own where they weigh as much as the prior, worth ``strength`` orders."""
     level = np.where(own >= strength, PURCHASES, np.where(own > 0.0, SEGMENT, EVERYONE))
     return level.astype(np.uint8)
 

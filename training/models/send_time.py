@@ -104,7 +104,10 @@ class SendTimeModel:
         by_hour = orders_by_hour_of_day(activity, self.strengths.half_life_days, as_of)
         nothing = np.zeros(len(profiles), dtype=np.int64)
         if not isinstance(self.response, SendResponse):
-            level = level_of_presence(by_hour.sum(axis=1), self.strengths.hour_of_day)
+            rows = np.repeat(np.arange(len(profiles)), np.diff(profiles.hours.offsets))
+            engaged = np.bincount(rows, profiles.hours.engaged, len(profiles))
+            own = by_hour.sum(axis=1) + self.strengths.engagement * engaged
+            level = level_of_presence(own, self.strengths.hour_of_day)
             return Evidence(level, nothing, orders, has_response=False)
         log, none = message_log(profiles, as_of, self.response.channels), empty_log(len(profiles))
         messages = np.diff(log.offsets)
