@@ -17,9 +17,10 @@ from features.profile_store import read_profiles
 from features.profiles import Profiles
 from features.schema import profiles as stored
 from features.store import Store
-from training.drift import VERDICTS, DriftReport, ModelDrift, drift_of, worst_of
+from training.drift import RETRAIN, VERDICTS, DriftReport, ModelDrift, drift_of, worst_of
 from training.drift_reference import CUSTOMERS, load_reference
-from training.learners import LEARNERS, learner
+from training.learners import LEARNERS
+from training.loading import CannotBeLoadedError, load_version
 from training.registry import CHAMPION, Deployment, current
 from training.version_record import read_record
 
@@ -95,7 +96,10 @@ def figures(drift: ModelDrift) -> dict[str, float]:
 
 def _of_champion(store: Store, champion: Deployment, profiles: Profiles, as_of: Instant) -> ModelDrift:
     folder = store.workspace / champion.path
-    model = learner(champion.model).load(folder)
+    try:
+        model = load_version(store.workspace, champion)
+    except CannotBeLoadedError as error:
+        return ModelDrift(champion.model, champion.version, RETRAIN, [f"the champion cannot be loaded: {error.reason}"])
     return drift_of(champion, read_record(folder), load_reference(folder), model, profiles, as_of)
 
 

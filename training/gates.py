@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from features.vector import FINGERPRINT
 from training.held_out import Floats, HeldOut, Pair
+from training.loading import CannotBeLoadedError
 from training.paired_difference import PairedDifference, differences_in_slices, paired_differences
 from training.prediction_latency import Latency
 from training.slices import SLICES
@@ -47,6 +48,16 @@ def fingerprint(record: VersionRecord) -> Gate:
     is_known = record.fingerprint == FINGERPRINT
     finding = f"trained on features {record.fingerprint}, this program computes {FINGERPRINT}"
     return Gate("fingerprint", is_known, finding)
+
+
+def loadable(error: CannotBeLoadedError) -> Gate:
+    """Of a challenger."""
+    return Gate("loadable", False, f"the version cannot be loaded: {error.reason}")
+
+
+def champion_loadable(error: CannotBeLoadedError) -> Gate:
+    """Passes: such a champion serves nobody, so whatever can be loaded is better."""
+    return Gate("champion_loadable", True, f"the champion cannot be loaded: {error.reason}; nothing was compared")
 
 
 def of_pairs(model: str, pairs: Sequence[Pair]) -> list[Gate]:

@@ -5,20 +5,21 @@ newest of these twins: the same model before it was trained again with its newes
 cutoffs differ, the older one's twin is measured at those of the newer one that are new to it.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from features.store import Store
 from training.errors import TrainingError
 from training.held_out import HeldOut, Pair, customer_keys, held_out, load_held_out
-from training.learners import learner
+from training.loading import load_version
 from training.registry import Deployment
-from training.sample import take
+from training.sample import MOST_CUSTOMERS, take
 from training.version_record import HELD_OUT_FOLDER, read_record
 
+SEED = 0
+"""That of training unless another is asked for: of very many customers the newer version's are the ones looked at."""
 
-def measured_alike(store: Store, brand: str, model: str, champion: Deployment, challenger: Deployment) -> list[Pair]:
+
+def measured_alike(store: Store, brand: str, champion: Deployment, challenger: Deployment) -> list[Pair]:
     """What the champion and the challenger lost, a pair a cutoff, newest first.
 
     Raises
@@ -28,8 +29,8 @@ def measured_alike(store: Store, brand: str, model: str, champion: Deployment, c
     """
     first, second = _stored(store, champion), _stored(store, challenger)
     if first[0].as_of <= second[0].as_of:
-        return _paired(store, brand, model, champion, first, challenger, second)
-    turned = _paired(store, brand, model, challenger, second, champion, first)
+        return _paired(store, brand, champion, first, challenger, second)
+    turned = _paired(store, brand, challenger, second, champion, first)
     return [(later, former) for former, later in turned]
 
 
@@ -44,7 +45,6 @@ def _stored(store: Store, deployment: Deployment) -> list[HeldOut]:
 def _paired(
     store: Store,
     brand: str,
-    model: str,
     older: Deployment,
     older_measured: list[HeldOut],
     newer: Deployment,
@@ -52,12 +52,12 @@ def _paired(
 ) -> list[Pair]:
     known = {one.as_of: one for one in older_measured}
     new = [one for one in newer_measured if one.as_of not in known and one.as_of > older_measured[0].as_of]
-    measured = known | {one.as_of: one for one in _measured_at(store, brand, model, older, newer, new)}
+    measured = known | {one.as_of: one for one in _measured_at(store, brand, older, newer, new)}
     return [(measured[one.as_of], one) for one in newer_measured if one.as_of in measured]
 
 
 def _measured_at(
-    store: Store, brand: str, model: str, older: Deployment, newer: Deployment, cutoffs: list[HeldOut]
+    store: Store, brand: str, older: Deployment, newer: Deployment, cutoffs: list[HeldOut]
 ) -> list[HeldOut]:
     """The older version's twin at those cutoffs, on the customers that the newer one was measured on."""
     if not cutoffs:
@@ -65,15 +65,12 @@ def _measured_at(
     from features.history import open_history
 
     window = read_record(store.workspace / newer.path).window
-    twin = learner(model).load(_twin(store.workspace / older.path))
+    twin = load_version(store.workspace, older, HELD_OUT_FOLDER)
     found = []
     with open_history(store, brand, before=window.as_of) as past:
+        past.keep_sample(MOST_CUSTOMERS, np.random.default_rng(SEED))
         for wanted in sorted(cutoffs, key=lambda one: one.as_of):
             snapshot = past.snapshot(wanted.as_of, window.horizon_days)
             is_wanted = np.isin(customer_keys(snapshot.profiles.customer_ids), wanted.customer_keys)
             found.append(held_out(twin, take(snapshot, np.flatnonzero(is_wanted))))
     return found
-
-
-def _twin(folder: Path) -> Path:
-    return folder / HELD_OUT_FOLDER

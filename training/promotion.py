@@ -1,13 +1,15 @@
 """May a version become champion? Gates answer with amounts; the deployment is moved, and MLflow's alias after it."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
 from features.instant import Instant
 from features.store import Store
 from training.errors import TrainingError
+from training.loading import CannotBeLoadedError, load_version
 from training.registry import (
     CHALLENGER,
     CHAMPION,
@@ -40,7 +42,10 @@ class GateRefusedError(TrainingError):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A version beside the champion it may follow; without a champion, or on unlike questions, nothing differs."""
+    """A version beside the champion it may follow.
+
+    On unlike questions, and without a champion that can be loaded, nothing differs.
+    """
 
     model: str
     champion: Deployment | None
@@ -62,66 +67,52 @@ def compare(
 ) -> Comparison:
     """A version (default: the challenger, else the champion itself) beside the champion.
 
+    A champion that cannot be loaded serves nobody: the version is held to be loadable itself, and to nothing else.
+
     Raises
     ------
     UnknownVersionError
     """
     from training import gates
+    from training.paired_difference import paired_differences
+    from training.paired_evaluation import measured_alike
 
     with store.reading() as connection:
         champion, challenger = _sides(connection, brand, model, version)
     record = read_record(store.workspace / challenger.path)
-    own = [gates.fingerprint(record)]
+    fingerprint = gates.fingerprint(record)
     if champion is None or champion.version == challenger.version:
-        return Comparison(model, champion, challenger, None, record, [], own)
+        return Comparison(model, champion, challenger, None, record, [], [fingerprint])
     champion_record = read_record(store.workspace / champion.path)
-    alike = [gates.same_horizon(champion_record, record), *own]
+    beside = partial(Comparison, model, champion, challenger, champion_record, record)
+    former, later = (_loaded(store, one) for one in (champion, challenger))
+    loadable = [gates.loadable(later)] if isinstance(later, CannotBeLoadedError) else []
+    if isinstance(former, CannotBeLoadedError):
+        return beside([], [gates.champion_loadable(former), fingerprint, *loadable])
+    alike = [gates.same_horizon(champion_record, record), fingerprint, *loadable]
     if not all(gate.is_passed for gate in alike):
-        return Comparison(model, champion, challenger, champion_record, record, [], alike)
-    return _compared(store, brand, model, champion, challenger, champion_record, record, alike, latency_budget_ms)
-
-
-def _compared(
-    store: Store,
-    brand: str,
-    model: str,
-    champion: Deployment,
-    challenger: Deployment,
-    champion_record: VersionRecord,
-    record: VersionRecord,
-    alike: "list[Gate]",
-    latency_budget_ms: float | None,
-) -> Comparison:
-    """Two versions that answer the same question from the same features."""
-    from training import gates
-    from training.paired_difference import paired_differences
-    from training.paired_evaluation import measured_alike
-
-    pairs = measured_alike(store, brand, model, champion, challenger)
+        return beside([], alike)
+    pairs = measured_alike(store, brand, champion, challenger)
     budget = gates.DEFAULT_LATENCY_BUDGET_MS if latency_budget_ms is None else latency_budget_ms
-    latency = gates.within_latency(_latency(store, brand, model, champion, challenger), budget)
-    return Comparison(
-        model,
-        champion,
-        challenger,
-        champion_record,
-        record,
-        paired_differences(pairs),
-        [*alike, *gates.of_pairs(model, pairs), latency],
-        [later.as_of for _, later in pairs],
-    )
+    latency = gates.within_latency(_latency(store, brand, former, later), budget)
+    found = [*alike, *gates.of_pairs(model, pairs), latency]
+    return beside(paired_differences(pairs), found, [later.as_of for _, later in pairs])
 
 
-def _latency(store: Store, brand: str, model: str, champion: Deployment, challenger: Deployment) -> "Latency | None":
-    from training.learners import learner
+def _loaded(store: Store, deployment: Deployment) -> Any:
+    """The model, or the error that says why there is none."""
+    try:
+        return load_version(store.workspace, deployment)
+    except CannotBeLoadedError as error:
+        return error
+
+
+def _latency(store: Store, brand: str, champion: Any, challenger: Any) -> "Latency | None":
     from training.prediction_latency import side_by_side, some_profiles
 
     with store.reading() as connection:
         profiles = some_profiles(connection, brand)
-    if not profiles:
-        return None
-    former, later = (learner(model).load(store.workspace / one.path) for one in (champion, challenger))
-    return side_by_side(former, later, profiles)
+    return side_by_side(champion, challenger, profiles) if profiles else None
 
 
 def promote(

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import pytest
 
@@ -12,10 +13,15 @@ from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_HOUR, parse
 from features.money import to_money
 from features.store import Store, open_store
-from features.vector import FINGERPRINT
+from features.vector import FEATURES, FINGERPRINT
 from training import tracking
 from training.held_out import HeldOut, save_held_out
 from training.model_files import version_path
+from training.models.calibration import Blend, Platt
+from training.models.churn import ChurnModel
+from training.models.recency_frequency import RecencyFrequency
+from training.models.season import NO_SEASON
+from training.models.trees import flatten
 from training.registry import CHALLENGER, CHAMPION, Deployment, current, deploy
 from training.version_record import HELD_OUT_FOLDER, DataWindow, VersionRecord, write_record
 
@@ -89,8 +95,16 @@ def shop(shop_workspace: Path, tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
+@pytest.fixture(scope="session")
+def undecided_churn() -> ChurnModel:
+    """Even odds for everyone, from one tree without a split."""
+    data = lightgbm.Dataset(np.zeros((40, len(FEATURES))), np.arange(40.0) % 2, params={"verbosity": -1})
+    trees = flatten(lightgbm.train({"verbosity": -1, "num_threads": 1}, data, 1))
+    return ChurnModel(RecencyFrequency.silent(), trees, Blend(0.0, *Platt()), NO_SEASON, 0, 30, {})
+
+
 @pytest.fixture
-def make_version(sqlite_store: Store) -> MakeVersion:
+def make_version(sqlite_store: Store, undecided_churn: ChurnModel) -> MakeVersion:
     """Deploys a version of churn that lost ``losses`` on its held-out cutoff: the first one as champion."""
 
     def make(version: str, losses: list[float], *, horizon_days: int = 30, fingerprint: str = FINGERPRINT,
@@ -100,6 +114,7 @@ def make_version(sqlite_store: Store) -> MakeVersion:
         (folder / HELD_OUT_FOLDER).mkdir(parents=True)
         window = DataWindow(0, 100, horizon_days, (10,), 50, 3, len(losses), 9)
         write_record(VersionRecord("churn", "default", fingerprint, window, {}, {"auc": 0.7}, {}), folder)
+        undecided_churn.save(folder)
         keys = np.arange(len(losses), dtype=np.uint64)
         measured = HeldOut(50, horizon_days, keys, {"log_loss": np.array(losses)},
                            {"calibration_error_beyond_chance": miscalibration})  # fmt: skip

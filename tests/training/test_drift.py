@@ -136,6 +136,19 @@ def test_a_version_without_a_reference_is_to_be_watched(shop: Store) -> None:
     assert (churn.verdict, churn.reasons) == ("watch", ["trained before versions kept what drift is told from"])
 
 
+def test_a_champion_that_cannot_be_loaded_is_to_be_trained_again(shop: Store) -> None:
+    with shop.reading() as connection:
+        manifest = shop.workspace / current(connection, "default")["churn", CHAMPION].path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 0'))
+
+    report = check(shop, "default", None)
+
+    churn = by_model(report)["churn"]
+    assert (report.verdict, churn.verdict) == (RETRAIN, RETRAIN)
+    assert churn.reasons[0].startswith("the champion cannot be loaded: ")
+    assert churn.reasons[0].endswith("format: got 0, expected 1")
+
+
 @pytest.mark.parametrize("brand", ["default", "nobody"])
 def test_where_there_is_nothing_to_compare_it_is_said(sqlite_store: Store, brand: str) -> None:
     with pytest.raises(FieldError, match="expected one with a champion"):

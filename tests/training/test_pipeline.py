@@ -11,6 +11,7 @@ from features.event_log import append
 from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY, Instant, parse
 from features.store import Store
+from lagniappe import application
 from training.examples import write_examples
 from training.one_at_a_time import AlreadyTrainingError, training_alone
 from training.pipeline import Trained, train
@@ -183,6 +184,20 @@ def test_versions_of_different_days_are_compared_on_the_later_cutoff(shop: Store
     assert comparison.differences[0].customers > 20
 
 
+def test_of_very_many_customers_a_sample_is_compared(shop: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that the newer version was measured on, as both draw with the same seed."""
+    train_one(shop, as_of=day(45))
+    monkeypatch.setattr("training.training_data.MOST_CUSTOMERS", 120)
+    monkeypatch.setattr("training.paired_evaluation.MOST_CUSTOMERS", 120)
+    train_one(shop)
+    same = compare(shop, "default", MODEL).differences[0].customers
+    monkeypatch.setattr("training.paired_evaluation.MOST_CUSTOMERS", 30)
+
+    fewer = compare(shop, "default", MODEL).differences[0].customers
+
+    assert 0 < fewer <= 30 < same
+
+
 def test_a_version_trained_the_same_way_passes_every_gate(shop: Store) -> None:
     train_one(shop)
     train_one(shop)
@@ -202,6 +217,18 @@ def test_retraining_keeps_the_horizon_of_the_champion(shop: Store) -> None:
     assert (again.trained.horizon_days, again.trained.alias) == (14, CHALLENGER)
     assert again.is_promotable
     assert len(results) == 4
+
+
+def test_retraining_replaces_a_champion_that_cannot_be_loaded(shop: Store) -> None:
+    train_one(shop)
+    with shop.reading() as connection:
+        manifest = shop.workspace / current(connection, "default")[MODEL, CHAMPION].path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 0'))
+
+    application(["retrain", "--promote", "--workspace", str(shop.workspace)], standalone_mode=False)
+
+    with shop.reading() as connection:
+        assert current(connection, "default")[MODEL, CHAMPION].version == "2"
 
 
 def test_tuning_nests_its_best_trial_in_the_run(shop: Store) -> None:

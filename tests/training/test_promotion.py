@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -108,6 +109,45 @@ def test_another_horizon_answers_another_question(sqlite_store: Store, make_vers
     make_version("2", SLIGHTLY_BETTER, horizon_days=30)
 
     with pytest.raises(GateRefusedError, match="gate same_horizon: 30 days, the champion's is 90 days"):
+        promote(sqlite_store, "default", "churn", "2", now=10)
+
+
+def of_other_features(store: Store, version: Deployment) -> None:
+    """What an upgrade makes of versions from before it."""
+    manifest = store.workspace / version.path / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"features": "former"}))
+
+
+def test_a_champion_that_cannot_be_loaded_is_followed_by_what_can(
+    sqlite_store: Store, make_version: MakeVersion
+) -> None:
+    of_other_features(sqlite_store, make_version("1", LOSSES, horizon_days=90))
+    make_version("2", WORSE)
+
+    deployment, comparison = promote(sqlite_store, "default", "churn", "2", now=10)
+
+    [finding] = [gate.finding for gate in comparison.gates if gate.name == "champion_loadable"]
+    assert finding.startswith("the champion cannot be loaded: ")
+    assert "features: got 'former'" in finding
+    assert comparison.differences == []
+    assert (deployment.reason, champion_version(sqlite_store)) == ("promoted", "2")
+
+
+def test_force_replaces_a_champion_that_cannot_be_loaded(sqlite_store: Store, make_version: MakeVersion) -> None:
+    [*_, arrays] = (sqlite_store.workspace / make_version("1", LOSSES).path).glob("*.npz")
+    arrays.unlink()
+    make_version("2", LOSSES, fingerprint="of-another-time")
+
+    promote(sqlite_store, "default", "churn", "2", now=10, forced_by="anna")
+
+    assert champion_version(sqlite_store) == "2"
+
+
+def test_a_version_that_cannot_be_loaded_is_refused(sqlite_store: Store, make_version: MakeVersion) -> None:
+    make_version("1", LOSSES)
+    of_other_features(sqlite_store, make_version("2", SLIGHTLY_BETTER))
+
+    with pytest.raises(GateRefusedError, match=r"gate loadable: the version cannot be loaded: .* got 'former'"):
         promote(sqlite_store, "default", "churn", "2", now=10)
 
 
