@@ -59,14 +59,13 @@ def differences_in_slices(pairs: Sequence[Pair], by: str) -> dict[int, list[Pair
 
 
 def _metrics(pairs: Sequence[Pair]) -> list[str]:
-    if not pairs:
-        return []
-    champion, challenger = pairs[0]
-    return [name for name in champion.losses if name in challenger.losses]
+    """Those that both have at one cutoff at least: at another there may be too little for one."""
+    return list(dict.fromkeys(name for pair in pairs for name in pair[0].losses if name in pair[1].losses))
 
 
 def _rows(pairs: Sequence[Pair], metric: str, by: str | None = None, code: int = 0) -> _Paired:
-    parts = [_of_pair(champion, challenger, metric, by, code) for champion, challenger in pairs]
+    both = [pair for pair in pairs if all(metric in one.losses for one in pair)]
+    parts = [_of_pair(champion, challenger, metric, by, code) for champion, challenger in both]
     return _Paired(
         np.concatenate([part.keys for part in parts]),
         np.concatenate([part.champion for part in parts]),

@@ -1,5 +1,6 @@
 """What each gate lets pass, on losses made for it."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,6 +47,20 @@ def test_cutoffs_are_pooled_and_a_customer_at_two_of_them_is_one_piece_of_eviden
     assert (once.cutoffs, twice.cutoffs) == (1, 2)
     assert once.customers == twice.customers == N
     assert (twice.low, twice.high) == pytest.approx((once.low, once.high))
+
+
+@pytest.mark.parametrize("newest_has_it", [True, False])
+def test_a_loss_that_is_missing_at_one_cutoff_is_compared_at_the_other(newest_has_it: bool) -> None:
+    """There may have been too few messages for it."""
+    without = measured(LOSS), measured(LOSS)
+    more = replace(measured(LOSS), losses={"log_loss": LOSS, "answer_log_loss": LOSS})
+    having = more, more
+    pairs = [having, without] if newest_has_it else [without, having]
+
+    found = {one.metric: one.cutoffs for one in paired_differences(pairs)}
+
+    assert found == {"log_loss": 2, "answer_log_loss": 1}
+    assert judged(*pairs)["slice_segment"].is_passed
 
 
 def test_worse_at_one_cutoff_and_better_by_more_at_another_is_not_worse() -> None:

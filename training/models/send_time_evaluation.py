@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from features.instant import HOURS_PER_WEEK
+from features.instant import HOURS_PER_WEEK, MICROSECONDS_PER_DAY
 from training.evaluation import Evaluation
 from training.models.message_log import WINDOW, MessageLog, message_log
 from training.models.send_policy import estimate_lift, propensities
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 BOOTSTRAP_SEED = 0
 _HOURS = range(HOURS_PER_DAY)
 FEWEST_MESSAGES = 200
-"""Of messages that were sent after the model had been learned; of fewer nothing is measured."""
+"""Of messages of the horizon before the cutoff; of fewer nothing is measured."""
 
 
 def evaluate(model: "SendTimeModel", snapshot: "Snapshot") -> Evaluation:
     """Log loss (nats an order) and hits of the hours of orders after a cutoff, and what messages say.
 
-    Where the model knows the response to messages: the log loss (nats a message) of the answers to messages that were
-    sent after it had learned, and the lift of sending at its hours over the sender's habit, from what was known of the
-    customers when it had learned. See :mod:`training.models.send_policy`.
+    Where the model knows the response to messages: the log loss (nats a message) of the answers to those of the horizon
+    before the cutoff, after it had learned, and the lift of sending at its hours over the sender's habit, from what was
+    known of the customers before that horizon. See :mod:`training.models.send_policy`.
     """
     found = _of_orders(model, snapshot)
     messages = held_out_messages(model, snapshot)
@@ -62,7 +62,7 @@ def _of_orders(model: "SendTimeModel", snapshot: "Snapshot") -> Evaluation:
 
 
 class HeldOutMessages(NamedTuple):
-    """Messages sent after a model had learned, and what it said of them from what had been known by then.
+    """Messages of the horizon before a cutoff, and what a model said of them from what had been known before it.
 
     ``chance`` is of an answer, ``expected`` (messages, 24) that at each hour of the same day, ``propensity`` how likely
     the sender was to send then.
@@ -75,16 +75,21 @@ class HeldOutMessages(NamedTuple):
 
 
 def held_out_messages(model: "SendTimeModel", snapshot: "Snapshot") -> HeldOutMessages | None:
-    """None where the model knows nothing of messages, or nearly none were sent since."""
-    response, learned_until = model.response, model.learned_until
-    if not isinstance(response, SendResponse) or learned_until is None:
+    """None where the model knows nothing of messages, or nearly none were sent since.
+
+    Whenever models were learned, all are asked of the same messages from the same knowledge of the customers: that of a
+    horizon before the cutoff, which a model that is held against it had not looked beyond.
+    """
+    response = model.response
+    if not isinstance(response, SendResponse) or model.learned_until is None:
         return None
-    since = learned_until - WINDOW + 1
+    known_until = snapshot.as_of - snapshot.horizon_days * MICROSECONDS_PER_DAY
+    since = known_until - WINDOW + 1
     log = message_log(snapshot.profiles, snapshot.as_of, response.channels, since)
     if len(log.hour) < FEWEST_MESSAGES:
         return None
-    before = message_log(snapshot.profiles, learned_until, response.channels)
-    activity = activity_of(snapshot.profiles, learned_until)
+    before = message_log(snapshot.profiles, known_until, response.channels)
+    activity = activity_of(snapshot.profiles, known_until)
     beliefs = response.beliefs(before, orders_by_hour_of_day(activity, model.strengths.half_life_days, since))
     midnight = log.hour // HOURS_PER_DAY * HOURS_PER_DAY
     by_hour = [response.at(beliefs, log._replace(hour=(midnight + hour).astype(np.uint8))) for hour in _HOURS]

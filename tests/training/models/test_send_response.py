@@ -19,6 +19,7 @@ from training.models.send_policy import estimate_lift, propensities
 from training.models.send_response import SendResponse
 from training.models.send_response_training import learn_send_response
 from training.models.send_time import SendTimeModel, evaluate
+from training.models.send_time_evaluation import held_out_messages
 
 CUSTOMERS, MESSAGES = 600, 60
 HABIT = 10
@@ -219,6 +220,20 @@ def test_what_is_known_later_changes_nothing_that_is_held_against_it(
 
     assert turned_found.metrics["response_by_habit"] > 0.8
     assert turned_found.metrics["response_log_loss"] > 2 * usual.metrics["response_log_loss"]
+
+
+def test_models_of_different_days_are_asked_of_the_same_messages(
+    model: SendTimeModel, written_to: tuple[list[Snapshot], Snapshot]
+) -> None:
+    past, future = written_to
+    older = SendTimeModel.fit(past[:-1], {"response_kinds": 2}, seed=1)
+
+    asked = [held_out_messages(one, future) for one in (older, model)]
+
+    assert [one.learned_until for one in (older, model)] == [past[-2].as_of, past[-1].as_of]
+    former, later = (one.log for one in asked if one is not None)
+    for column in MessageLog._fields:
+        np.testing.assert_array_equal(getattr(former, column), getattr(later, column))
 
 
 def _with(messages: Messages, answered_at: np.ndarray) -> Messages:
