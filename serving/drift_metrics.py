@@ -5,6 +5,8 @@ newer one.
 """
 
 import logging
+import math
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ class _Score(msgspec.Struct):
 
 class _Estimate(msgspec.Struct):
     metric: str
-    estimated: float
+    estimated: float | None
 
 
 class _Model(msgspec.Struct):
@@ -58,6 +60,8 @@ class DriftGauges:
 
         self._folder = workspace / FOLDER
         self._seen: dict[Path, int] = {}
+        self._out_of_reach: set[Path] = set()
+        self._shown: dict[Path, set[tuple[Any, tuple[str, ...]]]] = {}
         self.verdict = gauge("verdict", "Of the last look at drift: 0 none, 1 watch, 2 retrain.")
         self.score_psi = gauge("score_psi", "Population stability index of the model's scores.")
         self.score_distance = gauge("score_distance", "Kolmogorov-Smirnov distance of the model's scores.")
@@ -70,28 +74,69 @@ class DriftGauges:
         threading.Thread(target=_keep_looking, args=(ref(self),), name="drift", daemon=True).start()
 
     def look(self) -> None:
-        """Bring the gauges up to the reports; one that cannot be read is said once, and left out."""
-        for path in sorted(self._folder.glob("*.json")):
-            changed_at = path.stat().st_mtime_ns
-            if self._seen.get(path) == changed_at:
+        """Bring the gauges up to the reports; one that cannot be read is said once, and left out.
+
+        A file counts as seen once it was read: one that was out of reach is tried again at the next look.
+        """
+        for path in self._reports():
+            try:
+                changed_at = path.stat().st_mtime_ns
+                if self._seen.get(path) == changed_at:
+                    continue
+                written = path.read_bytes()
+            except OSError as error:
+                if path not in self._out_of_reach:
+                    log.warning("%s: the report on drift is out of reach: %s", path.name, type(error).__name__)
+                self._out_of_reach.add(path)
                 continue
             self._seen[path] = changed_at
+            self._out_of_reach.discard(path)
             try:
-                self._show(msgspec.json.decode(path.read_bytes(), type=_Report), changed_at)
-            except (OSError, ValueError, msgspec.MsgspecError) as error:
+                self._show(path, msgspec.json.decode(written, type=_Report), changed_at)
+            except (ValueError, msgspec.MsgspecError) as error:
                 log.warning("%s: the report on drift cannot be read: %s", path.name, error)
 
-    def _show(self, report: _Report, changed_at: int) -> None:
-        for one in report.models:
-            labels = (report.brand, one.model)
-            self.verdict.labels(*labels).set(VERDICTS.index(one.verdict))
-            self.shifted_share.labels(*labels).set(one.shifted_share)
-            self.checked_at.labels(*labels).set(changed_at / 1e9)
-            if one.score is not None:
-                self.score_psi.labels(*labels).set(one.score.psi)
-                self.score_distance.labels(*labels).set(one.score.distance)
-            for estimate in one.estimates:
-                self.estimated.labels(*labels, estimate.metric).set(estimate.estimated)
+    def _reports(self) -> list[Path]:
+        try:
+            return sorted(self._folder.glob("*.json"))
+        except OSError as error:  # the folder may be there at the next look
+            log.warning("the reports on drift cannot be looked at: %s", type(error).__name__)
+            return []
+
+    def _show(self, path: Path, report: _Report, changed_at: int) -> None:
+        shown = self._found(report, changed_at)
+        labelled = {(gauge, labels) for gauge, found in shown.items() for labels in found}
+        for gauge, labels in self._shown.get(path, set()) - labelled:
+            _drop(gauge, labels)
+        for gauge, found in shown.items():
+            for labels, value in found.items():
+                gauge.labels(*labels).set(value)
+        self._shown[path] = labelled
+
+    def _found(self, report: _Report, changed_at: int) -> dict[Any, dict[tuple[str, ...], float]]:
+        """By gauge, by labels."""
+        models = {(report.brand, one.model): one for one in report.models}
+        scores = {labels: one.score for labels, one in models.items() if one.score is not None}
+        return {
+            self.verdict: {labels: float(VERDICTS.index(one.verdict)) for labels, one in models.items()},
+            self.shifted_share: {labels: one.shifted_share for labels, one in models.items()},
+            self.checked_at: dict.fromkeys(models, changed_at / 1e9),
+            self.score_psi: {labels: score.psi for labels, score in scores.items()},
+            self.score_distance: {labels: score.distance for labels, score in scores.items()},
+            self.estimated: {
+                (*labels, estimate.metric): estimate.estimated
+                for labels, one in models.items()
+                for estimate in one.estimates
+                if estimate.estimated is not None
+            },
+        }
+
+
+def _drop(gauge: Any, labels: tuple[str, ...]) -> None:
+    """Where workers share their numbers in files none can be taken away: there it says that it is not known."""
+    gauge.labels(*labels).set(math.nan)
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        gauge.remove(*labels)
 
 
 def _keep_looking(gauges: "ReferenceType[DriftGauges]") -> None:
@@ -100,8 +145,5 @@ def _keep_looking(gauges: "ReferenceType[DriftGauges]") -> None:
         known = gauges()
         if known is None:
             return
-        try:
-            known.look()
-        except OSError as error:  # the folder may be there at the next look
-            log.warning("the reports on drift cannot be looked at: %s", type(error).__name__)
+        known.look()
         del known

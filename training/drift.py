@@ -15,7 +15,7 @@ from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.profiles import Profiles
 from features.vector import FEATURES, FINGERPRINT, vector
 from training.drift_reference import LIST_LENGTH, Reference
-from training.estimated_performance import IS_BETTER_HIGHER, estimates, score_of
+from training.estimated_performance import IS_BETTER_HIGHER, estimates_of, score_of
 from training.prediction_latency import answer
 from training.registry import Deployment
 from training.sketch import Difference, differences
@@ -111,11 +111,11 @@ def drift_of(
             FEATURES, differences(reference.features, features), reference.usual_features, strict=True
         )
     ]
-    share = _shifted_share(shifts, getattr(model, "importance", {}))
-    estimated = _estimated(reference, estimates(model.name, given), record.metrics, allowance)
-    verdict, reasons = _verdict(score, share, shifts, estimated)
+    share = shifted_share(shifts, getattr(model, "importance", {}))
+    now = estimated(reference, estimates_of(model, given, profiles, as_of), record.metrics, allowance)
+    verdict, reasons = _verdict(score, share, shifts, now)
     worst = sorted(shifts, key=lambda one: one.psi - one.usual, reverse=True)[:SHOWN_FEATURES]
-    return ModelDrift(deployed.model, deployed.version, verdict, reasons, score, share, worst, estimated)
+    return ModelDrift(deployed.model, deployed.version, verdict, reasons, score, share, worst, now)
 
 
 def worst_of(verdicts: Sequence[str]) -> str:
@@ -141,22 +141,27 @@ def _shift(name: str, found: Difference, usual: float) -> Shift:
     return Shift(name, found.psi, usual, found.distance, found.p_value, verdict)
 
 
-def _shifted_share(shifts: Sequence[Shift], importance: Mapping[str, float]) -> float:
+def shifted_share(shifts: Sequence[Shift], importance: Mapping[str, float]) -> float:
+    """Nothing where the trees see something else than customers, as those that rank candidates do."""
+    if not importance.keys() <= set(FEATURES):
+        return 0.0
     total = sum(importance.get(shift.name, 0.0) for shift in shifts)
     moved = sum(importance.get(shift.name, 0.0) for shift in shifts if shift.verdict == RETRAIN)
     return moved / total if total else 0.0
 
 
-def _estimated(
+def estimated(
     reference: Reference, now: Mapping[str, float], metrics: Mapping[str, float | None], allowance: float
 ) -> list[Estimate]:
-    """What was measured, moved by as much as the estimate has moved since."""
+    """What was measured, moved by as much as the estimate has moved since; without what is not defined then or now."""
     found = []
     for metric, value in now.items():
-        then, measured = reference.estimates[metric], metrics.get(metric)
+        then, measured = reference.estimates.get(metric, np.nan), metrics.get(metric)
+        if not (np.isfinite(then) and np.isfinite(value)):
+            continue
         change = value - then
         loss = -change if IS_BETTER_HIGHER[metric] else change
-        usual = abs(reference.usual_estimates.get(metric, 0.0)) * allowance
+        usual = abs(float(np.nan_to_num(reference.usual_estimates.get(metric, 0.0)))) * allowance
         worsening = max(loss - usual, 0.0) / abs(then) if then else 0.0
         found.append(Estimate(metric, measured, value if measured is None else measured + change, worsening))
     return found

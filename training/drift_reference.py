@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from features.instant import Instant
-from training.estimated_performance import estimates, score_of
+from training.estimated_performance import estimates_of, score_of
 from training.prediction_latency import answer
 from training.sample import sample
 from training.sketch import Sketches, differences, sketch
@@ -52,7 +52,8 @@ def reference_of(model: Any, earlier: "Snapshot", newest: "Snapshot", seed: int)
     before, after = (sample(snapshot, generator, CUSTOMERS) for snapshot in (earlier, newest))
     former = answer(model, before.profiles, before.features, before.as_of, LIST_LENGTH)
     later = answer(model, after.profiles, after.features, after.as_of, LIST_LENGTH)
-    known, estimated = estimates(model.name, later), estimates(model.name, former)
+    known = estimates_of(model, later, after.profiles, after.as_of)
+    estimated = estimates_of(model, former, before.profiles, before.as_of)
     score = score_of(model.name, later)[:, None]
     [of_score] = differences(sketch(score_of(model.name, former)[:, None]), score)
     of_features = differences(sketch(before.features), after.features)

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.instant import Instant
+from features.profiles import Profiles
+
 Floats = NDArray[np.float64]
 _LEAST = 1e-12
 
@@ -59,7 +62,7 @@ IS_BETTER_HIGHER = {"log_loss": False, "auc": True, "hits_at_10": True}
 def estimates(model: str, answer: Any) -> dict[str, float]:
     """By metric; nothing for lifetime value, whose quantiles do not say what its mean misses.
 
-    ``answer`` is what the model's ``predict`` or ``rank`` gave.
+    ``answer`` is what the model's ``predict``, ``presence`` or ``rank`` gave.
     """
     if model == "churn":
         return {"log_loss": expected_log_loss(answer), "auc": expected_area_under_curve(answer)}
@@ -68,6 +71,14 @@ def estimates(model: str, answer: Any) -> dict[str, float]:
     if model == "favourite-product":
         return {"hits_at_10": expected_hits([scores for _, scores in answer])}
     return {}
+
+
+def estimates_of(model: Any, given: Any, profiles: Profiles, as_of: Instant) -> dict[str, float]:
+    """:func:`estimates` from what the metrics are of: with send time the hours of orders, not of answers to messages.
+
+    ``given`` is what the model said of these customers then.
+    """
+    return estimates(model.name, model.presence(profiles, as_of) if model.name == "send-time" else given)
 
 
 def score_of(model: str, answer: Any) -> Floats:

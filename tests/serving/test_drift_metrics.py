@@ -1,8 +1,10 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from serving import drift_metrics
@@ -56,6 +58,62 @@ def test_a_report_that_cannot_be_read_hides_no_other(gauges: DriftGauges, tmp_pa
     gauges.look()
 
     assert values(gauges.verdict) == {("whole", "churn"): 0.0}
+
+
+def test_a_file_counts_as_seen_once_it_was_read(gauges: DriftGauges, tmp_path: Path) -> None:
+    in_the_way = tmp_path / FOLDER / "default.json"
+    in_the_way.mkdir(parents=True)
+    os.utime(in_the_way, (10, 10))
+    gauges.look()
+    in_the_way.rmdir()
+    os.utime(keep(tmp_path, report("watch")), (10, 10))
+
+    gauges.look()
+
+    assert values(gauges.verdict) == {("default", "churn"): 1.0}
+
+
+def test_a_file_that_leads_nowhere_does_not_keep_the_service_from_starting(gauges: DriftGauges, tmp_path: Path) -> None:
+    keep(tmp_path, report("watch"))
+    (tmp_path / FOLDER / "another.json").symlink_to(tmp_path / "gone.json")
+
+    gauges.start()
+
+    assert values(gauges.verdict) == {("default", "churn"): 1.0}
+
+
+def test_models_that_left_the_report_are_shown_no_more(gauges: DriftGauges, tmp_path: Path) -> None:
+    churn = report("watch")
+    both = replace(churn, models=[*churn.models, replace(churn.models[0], model="send-time")])
+    for one, written_at in ((both, 10), (churn, 20)):
+        os.utime(keep(tmp_path, one), (written_at, written_at))
+        gauges.look()
+
+    for gauge in (gauges.verdict, gauges.score_psi, gauges.shifted_share, gauges.checked_at):
+        assert list(values(gauge)) == [("default", "churn")]
+    assert list(values(gauges.estimated)) == [("default", "churn", "log_loss")]
+
+
+def test_where_workers_share_files_what_left_is_not_known(
+    gauges: DriftGauges, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    for one, written_at in ((report("watch"), 10), (replace(report("watch"), models=[]), 20)):
+        os.utime(keep(tmp_path, one), (written_at, written_at))
+        gauges.look()
+
+    assert np.isnan(values(gauges.verdict)["default", "churn"])
+
+
+def test_an_estimate_that_is_not_defined_hides_nothing_else(gauges: DriftGauges, tmp_path: Path) -> None:
+    churn = report("watch")
+    undefined = Estimate("auc", None, float("nan"), 0.0)
+    keep(tmp_path, replace(churn, models=[replace(churn.models[0], estimates=[undefined])]))
+
+    gauges.look()
+
+    assert values(gauges.verdict) == {("default", "churn"): 1.0}
+    assert values(gauges.estimated) == {}
 
 
 def test_without_any_report_there_is_nothing_to_show(gauges: DriftGauges) -> None:

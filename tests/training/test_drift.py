@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,11 @@ from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY, parse
 from features.store import Store, open_store
 from lagniappe import application
-from training.drift import NONE, RETRAIN, DriftReport, ModelDrift
+from training.drift import NONE, RETRAIN, DriftReport, ModelDrift, Shift, estimated, shifted_share
 from training.drift_check import check, keep, path_of
-from training.drift_reference import FILE
+from training.drift_reference import FILE, load_reference
+from training.models.candidates import CANDIDATE_FEATURES
+from training.models.send_time import SendTimeModel
 from training.pipeline import train
 from training.registry import CHAMPION, current
 from training.tracking import connect
@@ -124,6 +127,38 @@ def test_an_estimate_starts_from_what_was_measured(shop: Store) -> None:
     measured = {one.metric: one for one in churn.estimates}
     assert set(measured) == {"log_loss", "auc"}
     assert all(one.measured is not None and abs(one.estimated - one.measured) < 0.15 for one in measured.values())
+
+
+def test_a_gain_by_features_of_candidates_says_nothing_of_customers() -> None:
+    """What ranks products names one of its columns as a feature of customers is named, by coincidence."""
+    moved = [Shift("orders", 0.6, 0.0, 0.5, 0.0, RETRAIN), Shift("spend", 0.0, 0.0, 0.0, 1.0, NONE)]
+
+    assert shifted_share(moved, {"orders": 0.2, "spend": 0.8}) == pytest.approx(0.2)
+    assert shifted_share(moved, dict.fromkeys(CANDIDATE_FEATURES, 0.1)) == 0.0
+
+
+def test_send_time_is_estimated_by_what_is_measured_of_it(shop: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its log loss is of the hours of orders, whatever hours it answers for messages."""
+    elsewhere = np.full((1, 168), 1 / 168)
+    monkeypatch.setattr(SendTimeModel, "predict", lambda _, profiles, *__: elsewhere.repeat(len(profiles), axis=0))
+
+    [estimate] = by_model(check(shop, "default", None))["send-time"].estimates
+
+    assert estimate.measured is not None
+    assert abs(estimate.estimated - estimate.measured) < 0.1
+
+
+@pytest.mark.parametrize(("then", "now"), [(np.nan, 0.7), (0.7, np.nan)])
+def test_an_estimate_that_is_not_defined_is_left_out(shop: Store, then: float, now: float) -> None:
+    with shop.reading() as connection:
+        reference = load_reference(shop.workspace / current(connection, "default")["churn", CHAMPION].path)
+    assert reference is not None
+
+    found = estimated(
+        replace(reference, estimates={"log_loss": 0.4, "auc": then}), {"log_loss": 0.5, "auc": now}, {}, 1
+    )
+
+    assert [one.metric for one in found] == ["log_loss"]
 
 
 def test_a_version_without_a_reference_is_to_be_watched(shop: Store) -> None:
