@@ -211,13 +211,13 @@ class History:
     def cutoffs(self, horizon_days: int, count: int = 10) -> list[Instant]:
         """Up to ``count`` cutoffs whose horizon lies within the history, oldest first; none if there is no room.
 
-        The newest one's horizon ends just after the last event; the oldest has at least a third of the room, at most
-        twelve weeks, before it.
+        The newest one's horizon ends just after the last event; the oldest has a third of the room, at most twelve
+        weeks, before it, or less where they would not span a horizon otherwise.
         """
         if self.first_at is None or self.last_at is None:
             return []
         newest = self.last_at + 1 - horizon_days * MICROSECONDS_PER_DAY
-        return spaced_cutoffs(self.first_at, newest, count)
+        return spaced_cutoffs(self.first_at, newest, count, horizon_days)
 
     def purchases(self) -> int:
         """How many order lines there are."""
@@ -225,21 +225,29 @@ class History:
         return int(lines.count().to_pyarrow().as_py())
 
 
-def spaced_cutoffs(first_at: Instant, newest: Instant, count: int) -> list[Instant]:
-    """Cutoffs back from the newest in steps of whole weeks, at most four.
+def spaced_cutoffs(first_at: Instant, newest: Instant, count: int, span_days: int = 0) -> list[Instant]:
+    """Cutoffs back from the newest in steps of whole weeks, at most four; over ``span_days`` at least, where there is
+    room for it.
 
     >>> day = MICROSECONDS_PER_DAY
     >>> [cutoff // day for cutoff in spaced_cutoffs(0, 100 * day, count=10)]
     [37, 44, 51, 58, 65, 72, 79, 86, 93, 100]
+    >>> [cutoff // day for cutoff in spaced_cutoffs(0, 180 * day, count=10, span_days=90)]
+    [68, 96, 124, 152, 180]
     """
+    week = 7 * MICROSECONDS_PER_DAY
     room = newest - first_at
     if room <= 0:
         return []
     warm_up = min(WARM_UP_DAYS * MICROSECONDS_PER_DAY, room // 3)
-    weeks = (room - warm_up) // (7 * MICROSECONDS_PER_DAY)
-    step = int(min(max(weeks // max(count - 1, 1), 1), SPACING_DAYS // 7)) * 7 * MICROSECONDS_PER_DAY
-    steps = min(count - 1, (room - warm_up) // step)
-    return [newest - k * step for k in range(int(steps), -1, -1)]
+    warm_up = min(warm_up, max(room - -(-span_days * MICROSECONDS_PER_DAY // week) * week, room // 8))
+    weeks, span_weeks = (room - warm_up) // week, -(-span_days // 7)
+    step = int(min(max(weeks // max(count - 1, 1), 1), SPACING_DAYS // 7))
+    steps = min(count - 1, weeks // step)
+    if steps * step < span_weeks <= weeks:
+        step = max(wide for wide in range(1, SPACING_DAYS // 7 + 1) if weeks // wide * wide >= span_weeks)
+        steps = min(max(count - 1, -(-span_weeks // step)), weeks // step)
+    return [newest - k * step * week for k in range(int(steps), -1, -1)]
 
 
 def open_history(store: Store, brand: str, before: Instant | None = None) -> History:

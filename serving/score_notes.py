@@ -60,7 +60,9 @@ def fallbacks(models: Models, as_of: Instant) -> dict[str, str]:
             notes |= dict.fromkeys(OUTPUTS_OF_MODEL.get(name, ()), "the champion was trained on what came after as_of")
     horizon = models.horizon_days.get(LIFETIME_VALUE)
     if models.churn is not None and models.churn.own_rhythm is None:
-        notes |= dict.fromkeys(OWN_RHYTHM, "too few stayed away, or came back, to tell what is long for a customer")
+        notes |= dict.fromkeys(
+            OWN_RHYTHM, "the champion tells none: too few stayed away or came back, or it is of an earlier version"
+        )
     if models.lifetime_value is not None:
         known = {horizon, *models.lifetime_value.other_horizons_days}
         for days in (days for days in LIFETIMES_DAYS if days not in known):

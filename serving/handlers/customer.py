@@ -66,7 +66,7 @@ def _profile(known: CustomerState, now: Instant, models: Models) -> dict[str, An
         "words": _words(profile, segment),
         "numbers": {name: value for name, value in zip(FEATURES, features[0].tolist(), strict=True) if value == value},
         "states": {name: {"value": value, "at": to_iso(at)} for name, (at, value) in profile.states[0].items()},
-        "products": _products(profile),
+        "products": _products(usable),
         "expected_next_purchase_at": to_iso(expected) if expected >= 0 else None,
         "replenishment": [
             {"product_id": product, "due_at": to_iso(due_at)} for product, due_at in due_of(models, usable, as_of)[0]

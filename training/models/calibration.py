@@ -39,19 +39,28 @@ class Blend(NamedTuple):
         return sigmoid(self.simple * simple + self.trees * trees + (self.intercept + level))
 
 
-def fit_platt(score: Floats, outcome: Floats) -> Platt:
-    """Slope and intercept of greatest posterior probability."""
+def base_log_odds(outcome: Floats) -> float:
+    """Of a yes, half a one kept off never and always; what scores count from that know no base rate."""
+    share = (outcome.sum() + 0.5) / (len(outcome) + 1.0)
+    return float(np.log(share / (1.0 - share)))
+
+
+def fit_platt(score: Floats, outcome: Floats, base: float = 0.0) -> Platt:
+    """Slope and intercept of greatest posterior probability; ``base`` is the log-odds that the score counts from."""
     columns = np.column_stack([score, np.ones_like(score)])
-    slope, intercept = fit_logistic(columns, outcome, np.array([1.0, 0.0]), np.full(2, PRIOR_WEIGHT)).tolist()
+    slope, intercept = fit_logistic(columns, outcome, np.array([1.0, base]), np.full(2, PRIOR_WEIGHT)).tolist()
     return Platt(max(slope, _LEAST_SLOPE), intercept)
 
 
-def fit_blend(simple: Floats, trees: Floats, outcome: Floats) -> Blend:
-    """The weights of greatest posterior probability; a score that only a negative weight would help gets none."""
+def fit_blend(simple: Floats, trees: Floats, outcome: Floats, base: float = 0.0) -> Blend:
+    """The weights of greatest posterior probability; a score that only a negative weight would help gets none.
+
+    ``base`` is the log-odds that the trees count from.
+    """
     columns = np.column_stack([simple, trees, np.ones_like(simple)])
-    weights = fit_logistic(columns, outcome, np.array([0.5, 0.5, 0.0]), np.full(3, BLEND_WEIGHT))
+    weights = fit_logistic(columns, outcome, np.array([0.5, 0.5, base / 2]), np.full(3, BLEND_WEIGHT))
     if weights[0] < 0 or weights[1] < 0:
         better = int(weights[1] > weights[0])
-        slope, intercept = fit_platt(columns[:, better], outcome)
+        slope, intercept = fit_platt(columns[:, better], outcome, base * better)
         weights = np.array([slope * (better == 0), slope * (better == 1), intercept])
     return Blend(*weights.tolist())

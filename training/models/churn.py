@@ -19,7 +19,7 @@ from training.metrics import (
     log_loss,
     paired_bootstrap,
 )
-from training.models.calibration import Blend, Platt, fit_blend
+from training.models.calibration import Blend, Platt, base_log_odds, fit_blend
 from training.models.gradient_boosting import (
     Rows,
     boost,
@@ -108,7 +108,8 @@ class ChurnModel:
         _check(teaching, "to learn from")
         _check(newest, "to calibrate on")
         season = season_of_odds(snapshots, [churned(snapshot) for snapshot in snapshots])
-        earlier, latest, everything = (_rows(part, season) for part in (teaching, newest, snapshots))
+        base = base_log_odds(np.concatenate([churned(snapshot) for snapshot in snapshots]))
+        earlier, latest, everything = (_rows(part, season, base) for part in (teaching, newest, snapshots))
         early, rounds = boost("binary", _blanked(earlier, seed), latest, parameters, seed, most_leaves=MOST_LEAVES)
         simple = RecencyFrequency.fit(earlier.features, earlier.target)
         scores = (simple.predict_raw(latest.features), early.predict_raw(latest.features))
@@ -118,7 +119,7 @@ class ChurnModel:
         return cls(
             RecencyFrequency.fit(everything.features, everything.target),
             trees,
-            fit_blend(*scores, latest.target),
+            fit_blend(*scores, latest.target, base),
             season,
             newest[-1].as_of,
             newest[-1].horizon_days,
@@ -175,11 +176,11 @@ def churned(snapshot: "Snapshot") -> Floats:
     return np.asarray(snapshot.orders == 0, dtype=np.float64)
 
 
-def _rows(snapshots: "Sequence[Snapshot]", season: Season) -> Rows:
-    """The trees start from the level of their cutoff, and learn what differs between customers."""
+def _rows(snapshots: "Sequence[Snapshot]", season: Season, base: float) -> Rows:
+    """The trees start from the base rate and the level of their cutoff, and learn what differs between customers."""
     return stack(
         [
-            Rows(snapshot.features, churned(snapshot), np.full(len(snapshot.orders), season.at(snapshot.as_of)))
+            Rows(snapshot.features, churned(snapshot), np.full(len(snapshot.orders), base + season.at(snapshot.as_of)))
             for snapshot in snapshots
         ]
     )

@@ -82,6 +82,8 @@ def personal_frequency(snapshot: "Snapshot") -> Lists:
     weights = [histories.decayed, histories.lines + np.exp2(-days / 30.0) / 2]
     weights += [histories.lines * np.exp2(-days / half_life) for half_life in RECENCY_HALF_LIVES_DAYS]
     lists = [_by_weight(snapshot, weight) for weight in weights]
+    if not any(snapshot.next_basket):
+        return lists[0]
     return max(lists, key=lambda one: float(np.nanmean(_measure(one, snapshot.next_basket)[f"recall_at_{K}"])))
 
 

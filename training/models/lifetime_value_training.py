@@ -8,7 +8,7 @@ import numpy as np
 
 from features.vector import BROWSING, FEATURES, MESSAGES, PURCHASES
 from training.errors import NotEnoughData
-from training.models.calibration import fit_platt
+from training.models.calibration import base_log_odds, fit_platt
 from training.models.gradient_boosting import (
     Rows,
     boost,
@@ -39,17 +39,21 @@ TWEEDIE_POWER = 1.1
 LEAST_RESIDUAL = 0.02
 FEWEST_IN_A_PART = 10
 """Spenders whose spread of spend says something: both of those who teach and of those who judge."""
+USUAL, LARGEST_OVER_USUAL = 0.95, 20.0
+"""Above 20 times the 95 % quantile of those who spent nothing counts."""
 LEVELS = np.linspace(0.0, 1.0, 201)
 _PURPOSES = (PURCHASES, BROWSING, MESSAGES)
 
 
 def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int) -> LifetimeValueModel:
+    snapshots = without_slips(snapshots)
     teaching, newest = teaching_and_newest(snapshots)
     _check_spenders(teaching, "to learn from")
     _check_spenders(newest, "to calibrate on")
     levels = _levels(snapshots)
     seasons = _seasons(snapshots, levels)
     earlier, judge, everything = (_Material(part, levels, seasons) for part in (teaching, newest, snapshots))
+    earlier.base = judge.base = everything.base = base_log_odds(everything.spent.astype(np.float64))
 
     rounds: dict[str, int] = {}
 
@@ -73,7 +77,7 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
     return LifetimeValueModel(
         levels,
         Parts(mean, any_, location, spread),
-        fit_platt(early_any.predict_raw(features), (spend > 0).astype(np.float64)),
+        fit_platt(early_any.predict_raw(features), (spend > 0).astype(np.float64), everything.base),
         Shape(LEVELS, np.quantile(residual, LEVELS)),
         float(spend.sum() / max(predicted.sum(), LEAST_SPEND)),
         seasons,
@@ -82,6 +86,23 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
         shares_by_name(gains, FEATURES),
         _other_horizons(snapshots, tweedie, rounds["spend"], seed),
     )
+
+
+def without_slips(snapshots: "Sequence[Snapshot]") -> "list[Snapshot]":
+    """With what nobody spends in earnest cut: one slip of the pen would tilt everybody's level."""
+    spent = np.concatenate([snapshot.spend[snapshot.spend > 0] for snapshot in snapshots])
+    largest = LARGEST_OVER_USUAL * float(np.quantile(spent, USUAL))
+    return [
+        replace(
+            snapshot,
+            spend=np.minimum(snapshot.spend, largest),
+            spend_within={
+                days: np.minimum(spend, largest * max(days / snapshot.horizon_days, 1.0))
+                for days, spend in snapshot.spend_within.items()
+            },
+        )
+        for snapshot in snapshots
+    ]
 
 
 def _other_horizons(
@@ -164,6 +185,7 @@ class _Material:
         sizes = [len(snapshot.spend) for snapshot in snapshots]
         self.levels = _OfCutoffs(*(np.repeat([season.at(s.as_of) for s in snapshots], sizes) for season in seasons))
         self.location: FlatTrees | None = None
+        self.base = 0.0
 
     def over_start(self, features: Floats, logarithms: Floats, levels: Floats) -> Floats:
         """Of logarithms of what was spent, what the start and the level of the cutoff do not tell."""
@@ -185,7 +207,7 @@ class _Material:
         if rows == "spend":
             return Rows(self.features, self.spend, self.start + self.levels.mean)
         if rows == "any":
-            return Rows(self.features, self.spent.astype(np.float64), self.levels.any)
+            return Rows(self.features, self.spent.astype(np.float64), self.base + self.levels.any)
         return self._of_spenders(rows, self.log_spend)
 
     def rows(self, rows: str, seed: int) -> Rows:

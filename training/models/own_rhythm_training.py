@@ -7,7 +7,7 @@ import numpy as np
 
 from features.instant import MICROSECONDS_PER_DAY
 from features.vector import BROWSING, FEATURES, MESSAGES, PURCHASES
-from training.models.calibration import fit_platt
+from training.models.calibration import base_log_odds, fit_platt
 from training.models.gradient_boosting import Rows, boost, boost_rounds, stack, teaching_and_newest, with_blanked
 from training.models.own_rhythm import Floats, OwnRhythm, own_horizon_days
 from training.models.season import Season
@@ -36,10 +36,11 @@ def fit_own_rhythm(
         if min(stayed.sum(), len(stayed) - stayed.sum()) < FEWEST_OF_EACH:
             return None
     season = season_of_odds(snapshots, [stayed_away(snapshot, usual) for snapshot in snapshots])
-    earlier, latest, everything = (_rows(part, usual, season) for part in (teaching, newest, snapshots))
+    base = base_log_odds(np.concatenate([stayed_away(snapshot, usual) for snapshot in snapshots]))
+    earlier, latest, everything = (_rows(part, usual, season, base) for part in (teaching, newest, snapshots))
     early, rounds = boost("binary", _blanked(earlier, seed), latest, parameters, seed, most_leaves=MOST_LEAVES)
     trees, _ = boost_rounds("binary", _blanked(everything, seed), parameters, rounds, seed, most_leaves=MOST_LEAVES)
-    calibration = fit_platt(early.predict_raw(latest.features), latest.target)
+    calibration = fit_platt(early.predict_raw(latest.features), latest.target, base)
     return OwnRhythm(trees, calibration, season, newest[-1].as_of, usual, float(newest[-1].horizon_days))
 
 
@@ -50,13 +51,13 @@ def stayed_away(snapshot: "Snapshot", usual_gap_days: float) -> Floats:
     return np.asarray(waited >= days, dtype=np.float64)
 
 
-def _rows(snapshots: "Sequence[Snapshot]", usual_gap_days: float, season: Season) -> Rows:
+def _rows(snapshots: "Sequence[Snapshot]", usual_gap_days: float, season: Season, base: float) -> Rows:
     return stack(
         [
             Rows(
                 snapshot.features,
                 stayed_away(snapshot, usual_gap_days),
-                np.full(len(snapshot.orders), season.at(snapshot.as_of)),
+                np.full(len(snapshot.orders), base + season.at(snapshot.as_of)),
             )
             for snapshot in snapshots
         ]

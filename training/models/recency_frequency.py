@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 
 NAMES = ("days_since_last_order", "orders", "orders_decayed_30", "orders_decayed_90")
 RIDGE = 1.0
+_SILENCED = 1e9
+"""So strong a ridge that a weight is 0."""
 _COLUMNS = np.array([FEATURES.index(name) for name in NAMES])
 
 
@@ -43,6 +45,8 @@ class RecencyFrequency:
         start[-1] = np.log(outcome.mean() / (1 - outcome.mean()))
         ridge = np.array([RIDGE] * len(NAMES) + [0.0])
         fitted = fit_logistic(columns, outcome, start, ridge)
+        if fitted[0] < 0:  # by chance: beyond what was seen it would call those safe who stayed away for years
+            fitted = fit_logistic(columns, outcome, start, np.where(np.arange(len(ridge)) == 0, _SILENCED, ridge))
         return cls(means, fitted[:-1] / scale, float(fitted[-1]))
 
     @classmethod
@@ -53,7 +57,7 @@ class RecencyFrequency:
     def predict_raw(self, features: Floats) -> Floats:
         """The log-odds of each row of feature vectors."""
         out = np.empty(len(features))
-        log_linear(features, _COLUMNS, self.means, self.weights, self.intercept, out)
+        _score(features, _COLUMNS, self.means, self.weights, self.intercept, out)
         return out
 
     def words(self) -> dict[str, Any]:
@@ -66,10 +70,9 @@ class RecencyFrequency:
 
 
 @compiled
-def log_linear(
+def _score(
     features: Floats, columns: NDArray[np.int64], means: Floats, weights: Floats, intercept: float, out: Floats
 ) -> None:
-    """Writes the weighted sum of the centred logarithms of the columns; a missing value adds nothing."""
     for row in range(len(out)):
         score = intercept
         for position in range(len(columns)):

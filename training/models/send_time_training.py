@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from features.instant import HOURS_PER_WEEK
 from features.profile_tables import ranges
 from training.errors import NotEnoughData
 from training.models.message_log import message_log
@@ -46,6 +47,8 @@ FEWEST_ORDERS = 200
 MOST_TRIALS = 180
 START = Strengths(250.0, 50.0, 50.0, 0.5, 120.0, 0.3, 0.1)
 """Where the search for strengths begins; what the data cannot tell stays there."""
+SHORTEST_HALF_LIFE_DAYS = 30.0
+"""Where customers do not differ in their hours nothing else would keep their orders from being forgotten at once."""
 LARGEST_BLUR = 1 / 3
 """There an hour counts no more than its neighbours."""
 
@@ -58,9 +61,10 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
     _check(ordered)
     generator = np.random.default_rng(seed)
     activity = activity_of(newest.profiles, newest.as_of)
-    strengths = learn_strengths(ordered[-STRENGTH_CUTOFFS:], int(chosen["segments"]), generator)
-    counts = all_counts(activity, strengths)
-    segments = find_segments(counts, int(chosen["segments"]), generator)
+    kinds, strengths = _learned(ordered[-STRENGTH_CUTOFFS:], int(chosen["segments"]), generator)
+    longest = max(strengths.half_life_days, START.half_life_days)
+    counts = all_counts(activity, strengths._replace(half_life_days=longest))
+    segments = find_segments(counts, kinds, generator)
     everyone = everyones_hours(counts.sum(axis=0))
     response: SendResponse | MessageResponse | None
     response = _send_response(newest, strengths, everyone, int(chosen["response_kinds"]), generator)
@@ -99,8 +103,26 @@ def _check(snapshots: "Sequence[Snapshot]") -> None:
         raise NotEnoughData("orders", f"all of them at {hours[0]}:00", "times of day beside the dates")
 
 
-def learn_strengths(snapshots: "Sequence[Snapshot]", kinds: int, generator: np.random.Generator) -> Strengths:
-    """Those under which the hours of the orders after the cutoffs are likeliest (Nelder & Mead 1965)."""
+def _learned(snapshots: "Sequence[Snapshot]", kinds: int, generator: np.random.Generator) -> tuple[int, Strengths]:
+    """The strengths, and how many segments: one where no segment tells more than everybody together."""
+    strengths, loss = learn_strengths(snapshots, kinds, generator)
+    if kinds > 1 and loss >= _everyones_loss(snapshots):
+        return 1, learn_strengths(snapshots, 1, generator)[0]
+    return kinds, strengths
+
+
+def _everyones_loss(snapshots: "Sequence[Snapshot]") -> float:
+    losses = []
+    for snapshot in snapshots:
+        known = np.bincount(snapshot.profiles.orders.hour, minlength=HOURS_PER_WEEK).astype(np.float64)
+        losses.append(float(-np.log(everyones_hours(known)[snapshot.purchase_hours[1].astype(np.int64)]).mean()))
+    return float(np.mean(losses))
+
+
+def learn_strengths(
+    snapshots: "Sequence[Snapshot]", kinds: int, generator: np.random.Generator
+) -> tuple[Strengths, float]:
+    """Those under which the hours of the orders after the cutoffs are likeliest (Nelder & Mead 1965), and the loss."""
     from scipy.optimize import minimize
 
     cases = [_case(snapshot, kinds, generator) for snapshot in snapshots]
@@ -112,7 +134,9 @@ def learn_strengths(snapshots: "Sequence[Snapshot]", kinds: int, generator: np.r
     )
     strengths = _strengths(found.x)
     is_engagement_seen = any(case[0].engaged.any() for case in cases)
-    return strengths if is_engagement_seen else strengths._replace(engagement=START.engagement)
+    if not is_engagement_seen:
+        strengths = strengths._replace(engagement=START.engagement)
+    return strengths, float(found.fun)
 
 
 def _loss(strengths: Strengths, activity: Activity, segments: Segments, customer: Integers, hour: Integers) -> float:
@@ -147,6 +171,7 @@ def _point(strengths: Strengths) -> Floats:
 def _strengths(point: Floats) -> Strengths:
     positive = Strengths(*np.exp(np.clip(point, -20.0, 20.0)).tolist())
     return positive._replace(
+        half_life_days=max(positive.half_life_days, SHORTEST_HALF_LIFE_DAYS),
         membership=positive.membership / (1.0 + positive.membership),
         blur=LARGEST_BLUR * positive.blur / (1.0 + positive.blur),
     )

@@ -10,14 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.compiled import compiled
 from features.vector import FEATURES
-from training.models.recency_frequency import log_linear
 
 Floats = NDArray[np.float64]
 
-NAMES = ("spend_decayed_30", "spend_decayed_90", "orders_decayed_90", "days_since_last_order")
+DECAYED = (("spend_decayed_30", 30.0), ("spend_decayed_90", 90.0), ("orders_decayed_90", 90.0))
+"""Features and their half-lives in days."""
+SHORTEST_TENURE_DAYS = 30.0
 RIDGE = 1.0
-_COLUMNS = np.array([FEATURES.index(name) for name in NAMES])
+LARGEST_SHARE = 0.999
+"""Of the amounts above zero, what is above this quantile counts as this quantile: few must not tilt all the slopes."""
+_COLUMNS = np.array([FEATURES.index(name) for name, _ in DECAYED])
+_HALF_LIVES = np.array([days for _, days in DECAYED])
+_TENURE, _RECENCY = FEATURES.index("tenure_days"), FEATURES.index("days_since_last_order")
 _STEPS = 30
 _TOLERANCE = 1e-8
 _LARGEST_LOGARITHM = 20.0
@@ -25,8 +31,8 @@ _LARGEST_LOGARITHM = 20.0
 
 @dataclass(frozen=True, slots=True)
 class SpendLevel:
-    """``means`` and ``weights`` are of the logarithms, in the order of ``NAMES``; a value that is missing says
-    nothing.
+    """``means`` and ``weights`` are of the logarithms of the rates of ``DECAYED`` and of the days since the last order;
+    a value that is missing says nothing.
     """
 
     means: Floats
@@ -37,7 +43,8 @@ class SpendLevel:
     def of_mean(cls, features: Floats, amounts: Floats) -> "SpendLevel":
         """Of the logarithm of the mean amount (quasi-Poisson); the amounts must not all be 0."""
         centred, means = _centred(features)
-        weights = _fit_log_mean(centred, amounts)
+        largest = np.quantile(amounts[amounts > 0], LARGEST_SHARE)
+        weights = _fit_log_mean(centred, np.minimum(amounts, largest))
         return cls(means, np.asarray(weights[:-1], np.float64), float(weights[-1]))
 
     @classmethod
@@ -51,7 +58,7 @@ class SpendLevel:
     def logarithm(self, features: Floats) -> Floats:
         """Of the expected amount, for each row of feature vectors."""
         out = np.empty(len(features))
-        log_linear(features, _COLUMNS, self.means, self.weights, self.intercept, out)
+        _fill(features, _COLUMNS, _HALF_LIVES, self.means, self.weights, self.intercept, out)
         return out
 
     def words(self) -> dict[str, Any]:
@@ -65,11 +72,49 @@ class SpendLevel:
 
 def _centred(features: Floats) -> tuple[Floats, Floats]:
     """The centred logarithms with a last column of 1, and the means."""
-    logarithms = np.log1p(np.maximum(features[:, _COLUMNS], 0.0))
+    logarithms = np.empty((len(features), len(_COLUMNS) + 1))
+    for row in range(len(features)):
+        _logarithms(features[row], _COLUMNS, _HALF_LIVES, logarithms[row])
     known = np.isfinite(logarithms)
     means = np.where(known, logarithms, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     centred = np.where(known, logarithms - means, 0.0)
     return np.column_stack([centred, np.ones(len(centred))]), means
+
+
+@compiled
+def _logarithms(features: Floats, columns: NDArray[np.int64], half_lives: Floats, into: Floats) -> None:
+    """Of one customer: a decayed sum over the share that it would have gathered of an endless steady history.
+
+    Without that share the sums of young histories would be low, and those of the same customers high later on.
+    """
+    tenure = features[_TENURE]
+    tenure = SHORTEST_TENURE_DAYS if np.isnan(tenure) else max(tenure, SHORTEST_TENURE_DAYS)
+    for position in range(columns.shape[0]):
+        gathered = 1.0 - np.exp2(-tenure / half_lives[position])
+        into[position] = np.log1p(max(features[columns[position]], 0.0) / gathered)
+        if np.isnan(features[columns[position]]):
+            into[position] = np.nan
+    into[columns.shape[0]] = np.log1p(features[_RECENCY])
+
+
+@compiled
+def _fill(
+    features: Floats,
+    columns: NDArray[np.int64],
+    half_lives: Floats,
+    means: Floats,
+    weights: Floats,
+    intercept: float,
+    out: Floats,
+) -> None:
+    logarithms = np.empty(columns.shape[0] + 1)
+    for row in range(len(out)):
+        _logarithms(features[row], columns, half_lives, logarithms)
+        score = intercept
+        for position in range(logarithms.shape[0]):
+            if not np.isnan(logarithms[position]):
+                score += weights[position] * (logarithms[position] - means[position])
+        out[row] = score
 
 
 def _fit_log_mean(columns: Floats, amounts: Floats) -> Floats:
