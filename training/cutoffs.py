@@ -50,20 +50,40 @@ def choose_cutoffs(history: Span, horizon_days: int | None) -> Cutoffs:
     """
     asked = [horizon_days] if horizon_days is not None else [DEFAULT_HORIZON_DAYS, *_SHORTER_HORIZONS_DAYS]
     for days in asked:
-        found = time_ordered(history.cutoffs(days, _count(history, days)), days)
+        found = time_ordered(history.cutoffs(days, _count(_length_days(history), days)), days)
         if found is not None:
             return found if days == asked[0] else _shortened(found, _length_days(history))
     smallest = asked[-1]
     length = "no events" if history.first_at is None else f"{_length_days(history):.1f} days of events"
-    raise NotEnoughData("history", length, f"more than {2 * smallest} days for a horizon of {smallest} days")
+    raise NotEnoughData("history", length, f"at least {fewest_days(smallest)} days for a horizon of {smallest} days")
 
 
-def _count(history: Span, horizon_days: int) -> int:
+def fewest_days(horizon_days: int) -> int:
+    """From the first event to the last, the whole days with which a history of any length begins to be enough.
+
+    >>> [fewest_days(days) for days in (7, 14, 30, 60, 90)]
+    [18, 35, 83, 155, 279]
+    """
+    days = 2 * horizon_days
+    while not _is_enough(days, horizon_days):
+        days += 1
+    return days
+
+
+def _is_enough(days: int, horizon_days: int) -> bool:
+    from features.history import spaced_cutoffs
+
+    newest = (days - horizon_days) * MICROSECONDS_PER_DAY + 1
+    return time_ordered(spaced_cutoffs(0, newest, _count(days, horizon_days)), horizon_days) is not None
+
+
+def _count(length_days: float, horizon_days: int) -> int:
     """How many cutoffs are worth looking at: back to the same season a year before, where the history reaches it."""
-    room = _length_days(history) - horizon_days - _SPACING_DAYS
+    room = length_days - horizon_days - _SPACING_DAYS
     if room < _YEAR_DAYS:
         return _LARGEST_COUNT
-    return int(min(1 + room // _SPACING_DAYS, _LARGEST_COUNT_OF_YEARS))
+    largest = max(_LARGEST_COUNT_OF_YEARS, horizon_days // _SPACING_DAYS + 2)  # a horizon must fit between them
+    return int(min(1 + room // _SPACING_DAYS, largest))
 
 
 def time_ordered(cutoffs: Sequence[Instant], horizon_days: int) -> Cutoffs | None:

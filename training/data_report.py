@@ -94,13 +94,13 @@ def model_data(
 
 
 def _of_history(found: Holdings, data: "TrainingData | None", horizon_days: int | None) -> list[Need]:
-    from training.cutoffs import SHORTEST_HORIZON_DAYS
+    from training.cutoffs import SHORTEST_HORIZON_DAYS, fewest_days
     from training.training_data import FEWEST_CUSTOMERS
 
     horizon = horizon_days or SHORTEST_HORIZON_DAYS if data is None else data.cutoffs.horizon_days
     customers = found.customers if data is None else len(data.validation.profiles)
     return [
-        Need("days of history", round(found.days, 1), 2 * horizon),
+        Need("days of history", round(found.days, 1), fewest_days(horizon)),
         Need("customers before the last cutoff", customers, FEWEST_CUSTOMERS),
     ]
 

@@ -1,15 +1,19 @@
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 from typer.testing import CliRunner
 
 from features.event_log import append
 from features.events import Event, EventType
+from features.history import spaced_cutoffs
 from features.instant import MICROSECONDS_PER_DAY, parse
 from features.store import Store
 from lagniappe import application
+from training.cutoffs import choose_cutoffs, fewest_days
 from training.data_report import FALLBACKS, ModelData, holdings, model_data
+from training.errors import NotEnoughData
 from training.learners import LEARNERS
 from training.models.churn import FEWEST_OF_EACH
 from training.models.send_time_training import FEWEST_ORDERS
@@ -64,14 +68,38 @@ def test_where_something_is_missing_it_is_named_with_what_serves_instead(sqlite_
 
     found = model_data("churn", "default", holdings(sqlite_store, "default", None), None)
 
-    assert found.missing == ["days of history: 9, at least 14", "customers before the last cutoff: 3, at least 20"]
+    assert found.missing == ["days of history: 9, at least 18", "customers before the last cutoff: 3, at least 20"]
     assert found.fallback == FALLBACKS["churn"]
 
 
 def test_the_horizon_that_was_asked_for_says_how_many_days_are_needed(sqlite_store: Store) -> None:
     found = model_data("churn", "default", holdings(sqlite_store, "default", None), None, horizon_days=400)
 
-    assert needs(found)["days of history"] == (0.0, 800, False)
+    assert needs(found)["days of history"] == (0.0, fewest_days(400), False)
+
+
+@pytest.mark.parametrize("horizon_days", [1, 7, 14, 30, 90, 400, 1000])
+def test_the_days_that_are_said_to_be_needed_are_those_with_which_cutoffs_are_found(horizon_days: int) -> None:
+    needed = fewest_days(horizon_days)
+
+    assert choose_cutoffs(Days(needed), horizon_days).training
+    with pytest.raises(NotEnoughData, match=f"at least {needed} days for a horizon of {horizon_days} days"):
+        choose_cutoffs(Days(needed - 1), horizon_days)
+
+
+@dataclass(frozen=True)
+class Days:
+    """A history of so many days."""
+
+    length: int
+    first_at: int = START
+
+    @property
+    def last_at(self) -> int:
+        return self.first_at + self.length * MICROSECONDS_PER_DAY
+
+    def cutoffs(self, horizon_days: int, count: int) -> list[int]:
+        return spaced_cutoffs(self.first_at, self.last_at + 1 - horizon_days * MICROSECONDS_PER_DAY, count)
 
 
 @pytest.fixture
@@ -96,5 +124,5 @@ def test_train_says_first_what_it_has_and_what_is_missing(
     assert "default: 3 customers, 30 events (30 purchases, 0 messages sent) in 9 days" in said
     assert f"churn: meanwhile {FALLBACKS['churn']}" in " ".join(said.split())
     [answer] = json.loads(out)
-    assert answer["data"]["missing"][0] == "days of history: 9, at least 14"
+    assert answer["data"]["missing"][0] == "days of history: 9, at least 18"
     assert (answer["skipped"][:7], answer["data"]["holdings"]["customers"]) == ("history", 3)
