@@ -62,7 +62,7 @@ def fewest_days(horizon_days: int) -> int:
     """From the first event to the last, the whole days with which a history of any length begins to be enough.
 
     >>> [fewest_days(days) for days in (7, 14, 30, 60, 90)]
-    [18, 35, 83, 155, 279]
+    [15, 30, 70, 132, 194]
     """
     days = 2 * horizon_days
     while not _is_enough(days, horizon_days):
@@ -74,7 +74,7 @@ def _is_enough(days: int, horizon_days: int) -> bool:
     from features.history import spaced_cutoffs
 
     newest = (days - horizon_days) * MICROSECONDS_PER_DAY + 1
-    return time_ordered(spaced_cutoffs(0, newest, _count(days, horizon_days)), horizon_days) is not None
+    return time_ordered(spaced_cutoffs(0, newest, _count(days, horizon_days), horizon_days), horizon_days) is not None
 
 
 def _count(length_days: float, horizon_days: int) -> int:
