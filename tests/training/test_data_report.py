@@ -68,7 +68,7 @@ def test_where_something_is_missing_it_is_named_with_what_serves_instead(sqlite_
 
     found = model_data("churn", "default", holdings(sqlite_store, "default", None), None)
 
-    assert found.missing == ["days of history: 9, at least 18", "customers before the last cutoff: 3, at least 20"]
+    assert found.missing == ["days of history: 9, at least 15", "customers before the last cutoff: 3, at least 20"]
     assert found.fallback == FALLBACKS["churn"]
 
 
@@ -99,7 +99,9 @@ class Days:
         return self.first_at + self.length * MICROSECONDS_PER_DAY
 
     def cutoffs(self, horizon_days: int, count: int) -> list[int]:
-        return spaced_cutoffs(self.first_at, self.last_at + 1 - horizon_days * MICROSECONDS_PER_DAY, count)
+        return spaced_cutoffs(
+            self.first_at, self.last_at + 1 - horizon_days * MICROSECONDS_PER_DAY, count, horizon_days
+        )
 
 
 @pytest.fixture
@@ -124,5 +126,5 @@ def test_train_says_first_what_it_has_and_what_is_missing(
     assert "default: 3 customers, 30 events (30 purchases, 0 messages sent) in 9 days" in said
     assert f"churn: meanwhile {FALLBACKS['churn']}" in " ".join(said.split())
     [answer] = json.loads(out)
-    assert answer["data"]["missing"][0] == "days of history: 9, at least 18"
+    assert answer["data"]["missing"][0] == "days of history: 9, at least 15"
     assert (answer["skipped"][:7], answer["data"]["holdings"]["customers"]) == ("history", 3)
