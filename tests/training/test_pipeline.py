@@ -110,7 +110,7 @@ def test_without_a_horizon_the_longest_that_the_history_supports_is_taken(shop: 
     [
         ([], "history: got no events"),
         (purchases(3, 60), "customers: got 3, expected at least 20"),
-        (purchases(30, 1), "history: got 0.0 days of events, expected at least 35 days"),
+        (purchases(30, 1), "history: got 0.0 days of events, expected at least 30 days"),
         ([Event(event_id=f"{e.event_id}v", type=EventType.VIEW, occurred_at=e.occurred_at, customer_id=e.customer_id)
           for e in purchases(30, 60)], "purchases: got none"),
     ],
