@@ -47,11 +47,7 @@ def compare_churn(cases: Sequence[Case]) -> Iterator[Finding]:
         yield _calibration(case, actual, predicted[OURS])
         answers.append(Answers(case.label, case.test.profiles.customer_ids, actual, predicted))
     if answers:
-        yield from compare(answers_data(cases), MODEL, (*RANKS, *CHANCES, *CALIBRATION), answers)
-
-
-def answers_data(cases: Sequence[Case]) -> str:
-    return cases[0].data
+        yield from compare(cases[0].data, MODEL, (*RANKS, *CHANCES, *CALIBRATION), answers)
 
 
 def references(case: Case) -> dict[str, Floats | str]:

@@ -1,7 +1,7 @@
 """Churn against a customer's own rhythm: staying away for long by this customer's standard, not by the shop's.
 
-The horizon of each customer is a multiple of the customer's own mean gap between orders (of everyone's, for who has
-ordered once), within a week and the horizon of the model.
+The horizon of each customer is a multiple of the customer's own mean gap between orders (of everyone's, for who has no
+gap), within a week and the horizon of the model.
 """
 
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from features.history import Snapshot
 
 AHEAD_DAYS = 730
-"""The table ends there; the season after is that of two years before the end."""
+"""The table ends so long after the newest cutoff; then its last year is repeated."""
 SIZES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
 """Standard deviations of the level that are considered, in logarithms or log odds."""
 YEARLY_SHARES = (0.0, 0.5, 0.8, 0.95)
