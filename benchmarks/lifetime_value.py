@@ -22,9 +22,6 @@ from training.metrics import (
 )
 from training.models.lifetime_value import HIGH, LOW, MEDIAN, LifetimeValue, LifetimeValueModel, decayed_spend
 
-if TYPE_CHECKING:
-    pass
-
 Floats = NDArray[np.float64]
 MODEL = "lifetime-value"
 FEWEST_SURE_BUYERS = 100
