@@ -1,10 +1,13 @@
 """When a customer will need something again: by product, and at all."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
 from features.compiled import compiled
 from features.instant import MICROSECONDS_PER_DAY, Instant
+from features.profile_tables import offsets_of
 from features.profiles import Profiles
 from features.statistics import PRODUCT_HALF_LIFE_DAYS
 
@@ -14,6 +17,10 @@ FEWEST_LINES = 3
 """Purchases of a product from which an interval is read."""
 SHORTEST_INTERVAL_DAYS = 1.0
 UNKNOWN: Instant = -1
+
+Due = list[tuple[str, Instant]]
+"""(product_id, when it runs out), soonest first."""
+LIMIT = 10
 
 _BISECTIONS = 40
 
@@ -37,23 +44,26 @@ def repurchase_interval_days(lines: NDArray[np.int64], decayed: Floats) -> Float
     return np.where(lines >= FEWEST_LINES, days, np.nan)
 
 
-def due_products(profiles: Profiles, row: int, as_of: Instant, limit: int = 10) -> list[tuple[str, Instant]]:
-    """(product_id, when it runs out) of what one customer buys again and again, soonest first.
+def due_of_all(profiles: Profiles, as_of: Instant, limit: int = LIMIT) -> list[Due]:
+    """What each customer buys again and again, and when it runs out.
 
     A product that is late by more than one interval of its own is given up.
     """
     products = profiles.products
-    rows = slice(int(products.offsets[row]), int(products.offsets[row + 1]))
-    often = np.flatnonzero(products.lines[rows] >= FEWEST_LINES)
-    if not often.size:
-        return []
-    days = repurchase_interval_days(products.lines[rows][often], products.decayed[rows][often])
+    often = np.flatnonzero(products.lines >= FEWEST_LINES)
+    customer = np.repeat(np.arange(len(profiles)), np.diff(products.offsets))[often]
+    days = repurchase_interval_days(products.lines[often], products.decayed[often])
     interval = days * MICROSECONDS_PER_DAY
-    due = products.last_at[rows][often] + interval
+    due = products.last_at[often] + interval
     wanted = np.flatnonzero((days >= SHORTEST_INTERVAL_DAYS) & (due + interval > as_of))
-    soonest = wanted[np.argsort(due[wanted], kind="stable")][:limit]
-    codes = products.code[rows][often]
-    return [(products.vocabulary[codes[i]], int(due[i])) for i in soonest]
+    soonest = wanted[np.lexsort((due[wanted], customer[wanted]))]
+    ends = offsets_of(np.bincount(customer[wanted], minlength=len(profiles)).astype(np.int64))
+    codes, instants = products.code[often][soonest].tolist(), due[soonest].astype(np.int64).tolist()
+    found: list[Due] = []
+    for start, end in pairwise(ends.tolist()):
+        first = range(start, min(end, start + limit))
+        found.append([(products.vocabulary[codes[i]], instants[i]) for i in first])
+    return found
 
 
 def expected_next_purchase_at(profiles: Profiles, as_of: Instant) -> NDArray[np.int64]:

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.profiles import Profiles
-from features.replenishment import UNKNOWN, expected_next_purchase_at
+from features.replenishment import LIMIT, UNKNOWN, Due, due_of_all, expected_next_purchase_at
 from features.segments import rfm_segments
 from features.vector import vector
 from serving.channel import strengths_of_all
 from serving.customer_facts import with_consent
 from serving.decision import Floats
-from serving.due_columns import LIMIT, Due, due_of_all
 from serving.predictions import CHURN, LIFETIME_VALUE, Models, Spend, horizon_days
 from serving.score_notes import OUTPUTS_OF_MODEL, WITHIN_DAYS, Note, fallbacks, notes_of, notes_on_empty
-from training.models.churn import risk_band, spend_at_pace
+from training.models.churn import risk_band
+from training.models.lifetime_value import decayed_spend
 
 DEFAULT_HORIZON_DAYS = 90
 MOST_BUY_NOTHING = 0.5
@@ -97,7 +97,7 @@ def _of_churn(models: Models, features: Floats, as_of: Instant, horizon: float) 
         "churn_probability_low": low,
         "churn_probability_high": high,
         "churn_risk_band": [risk_band(chance) for chance in probability.tolist()],
-        "money_at_risk": probability * spend_at_pace(features, horizon),
+        "money_at_risk": probability * decayed_spend(features, horizon),
         "churn_probability_own_rhythm": own,
         "own_rhythm_days": own_days,
     }

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from features.instant import Instant
 from features.profiles import Profiles
 from serving.predictions import CHURN, FAVOURITE_PRODUCT, LIFETIME_VALUE, SEND_TIME, Models, horizon_days
-from training.models.lifetime_horizons import needed_days
+from training.models.lifetime_horizons import LIFETIMES_DAYS, needed_days
 from training.models.send_evidence import LEVELS
 
 Flags = NDArray[np.bool_]
 
-LIFETIMES_DAYS = (30, 90, 365)
 INTERVAL_OF_CHURN = ("churn_probability_low", "churn_probability_high")
 WITHIN_DAYS = {days: f"lifetime_value_{days}" for days in LIFETIMES_DAYS}
 OWN_RHYTHM = ("churn_probability_own_rhythm", "own_rhythm_days")

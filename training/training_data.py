@@ -10,6 +10,7 @@ from features.instant import Instant
 from features.store import Store
 from training.cutoffs import Cutoffs, choose_cutoffs
 from training.errors import NotEnoughData
+from training.models.lifetime_horizons import LIFETIMES_DAYS
 from training.sample import MOST_CUSTOMERS, MOST_ROWS, sample, seen_at
 from training.version_record import DataWindow
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from features.history import Snapshot
 
 FEWEST_CUSTOMERS = 20
-LIFETIMES_DAYS = (30, 90, 365)
-"""Horizons for which the spend is told besides that of the training."""
 
 
 @dataclass(frozen=True, slots=True)

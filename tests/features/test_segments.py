@@ -3,7 +3,7 @@ from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY, parse
 from features.profile import fold
 from features.profiles import Profiles, concatenate, empty
-from features.replenishment import UNKNOWN, due_products, expected_next_purchase_at
+from features.replenishment import UNKNOWN, due_of_all, expected_next_purchase_at
 from features.segments import rfm_segments
 from features.vector import vector
 
@@ -45,14 +45,14 @@ def test_who_bought_once_or_never_has_a_segment_too() -> None:
 def test_what_is_bought_every_two_weeks_runs_out_after_two() -> None:
     profiles = bought_on(0, 14, 28, 42)
 
-    [(product, due_at)] = due_products(profiles, 0, START + 45 * DAY)
+    [[(product, due_at)]] = due_of_all(profiles, START + 45 * DAY)
 
     assert product == "coffee"
     assert abs(due_at - (START + 56 * DAY)) < DAY / 100
 
 
 def test_what_was_given_up_is_not_due() -> None:
-    assert due_products(bought_on(0, 14, 28, 42), 0, START + 71 * DAY) == []
+    assert due_of_all(bought_on(0, 14, 28, 42), START + 71 * DAY) == [[]]
 
 
 def test_next_purchase_waits_for_the_median_gap_that_is_still_possible() -> None:

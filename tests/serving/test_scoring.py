@@ -10,9 +10,8 @@ from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY, parse, to_datetime
 from features.profile import fold
 from features.profiles import concatenate, empty
-from features.replenishment import due_products
+from features.replenishment import due_of_all
 from features.vector import FEATURES
-from serving.due_columns import due_of_all
 from serving.offer_table import BrandTerms, build_offer_table
 from serving.policy import Policy
 from serving.population import Population
@@ -333,7 +332,7 @@ def test_what_is_due_is_what_the_profile_says_of_each():
     people = concatenate([profile(*of) for of in rhythms])
 
     for limit in (2, 10):
-        assert due_of_all(people, NOW, limit) == [due_products(people, row, NOW, limit) for row in range(3)]
+        assert due_of_all(people, NOW, limit) == [due_of_all(people.take([row]), NOW, limit)[0] for row in range(3)]
 
 
 def test_a_file_of_nobody_has_all_columns(tmp_path):

@@ -29,6 +29,7 @@ from training.models.gradient_boosting import (
     teaching_and_newest,
     with_blanked,
 )
+from training.models.lifetime_value import decayed_spend
 from training.models.manifest import read_manifest, write_manifest
 from training.models.own_rhythm import OwnRhythm
 from training.models.recency_frequency import RecencyFrequency
@@ -51,8 +52,6 @@ BOOTSTRAP_SEED = 0
 NEVER_DAYS = 1e6
 """Days since the last purchase of who never bought."""
 _RECENCY = FEATURES.index("days_since_last_order")
-_DECAY_DAYS = 90
-_SPEND_DECAYED = FEATURES.index(f"spend_decayed_{_DECAY_DAYS}")
 
 SEARCH_SPACE = {
     "learning_rate": Range(0.01, 0.2, is_log=True),
@@ -165,12 +164,6 @@ class ChurnModel:
         )
 
 
-def spend_at_pace(features: Floats, horizon_days: float) -> Floats:
-    """What each customer would spend within the horizon at the pace of late: the spend decayed over 90 days, scaled."""
-    decayed = np.nan_to_num(features[:, _SPEND_DECAYED], nan=0.0)
-    return np.asarray(decayed * (horizon_days * np.log(2) / _DECAY_DAYS), dtype=np.float64)
-
-
 def churned(snapshot: "Snapshot") -> Floats:
     """1 where no order followed the cutoff."""
     return np.asarray(snapshot.orders == 0, dtype=np.float64)
@@ -227,7 +220,7 @@ def evaluate(model: ChurnModel, snapshot: "Snapshot") -> Evaluation:
             "auc_difference": difference.value,
             "auc_difference_low": difference.low,
             "auc_difference_high": difference.high,
-            **bands_of(actual, chance, spend_at_pace(snapshot.features, snapshot.horizon_days)),
+            **bands_of(actual, chance, decayed_spend(snapshot.features, snapshot.horizon_days)),
         },
         {
             "days_since_last_purchase": {

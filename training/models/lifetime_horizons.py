@@ -14,6 +14,8 @@ from training.models.spend_level import SpendLevel
 from training.models.trees import FlatTrees
 
 Floats = NDArray[np.float64]
+LIFETIMES_DAYS = (30, 90, 365)
+"""Horizons over which the spend is told besides a model's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,7 +206,7 @@ class LifetimeValueModel:
         )
 
 
-def decayed_spend(features: Floats, horizon_days: int) -> Floats:
+def decayed_spend(features: Floats, horizon_days: float) -> Floats:
     """The steady spend that the decayed one stands for, over the horizon: a half-life H gathers H / ln 2 days of it."""
     return _steady(features, np.log(2) / DECAY_DAYS * horizon_days)
 

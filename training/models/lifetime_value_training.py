@@ -71,15 +71,14 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
     early_location, location, _ = grown("regression", "log_spend", {**parameters, "boost_from_average": False})
     earlier.location = judge.location = everything.location = early_location
     early_spread, spread, _ = grown("regression_l1", "log_residual", parameters)
-    features, spend = judge.features, judge.spend
-    predicted = np.exp(judge.start + early_mean.predict_raw(features))
-    residual = judge.residual / np.exp(early_spread.predict_raw(features[judge.spent]))
+    residual = judge.residual / np.exp(early_spread.predict_raw(judge.features[judge.spent]))
+    any_score = early_any.predict_raw(judge.features)
     return LifetimeValueModel(
         levels,
         Parts(mean, any_, location, spread),
-        fit_platt(early_any.predict_raw(features), (spend > 0).astype(np.float64), everything.base),
+        fit_platt(any_score, judge.spent.astype(np.float64), everything.base),
         Shape(LEVELS, np.quantile(residual, LEVELS)),
-        float(spend.sum() / max(predicted.sum(), LEAST_SPEND)),
+        judge.scale_of(early_mean),
         seasons,
         newest[-1].as_of,
         newest[-1].horizon_days,
@@ -136,9 +135,9 @@ def _other_horizon(
     )
     early, _ = boost_rounds("tweedie", earlier.rows("spend", seed), parameters, rounds, seed)
     trees, _ = boost_rounds("tweedie", everything.rows("spend", seed), parameters, rounds, seed)
-    predicted = float(np.exp(judge.start + early.predict_raw(judge.features)).sum())
-    scale = float(judge.spend.sum()) / max(predicted, LEAST_SPEND)
-    return OtherHorizon(snapshots[-1].horizon_days, levels.mean, trees, scale, season, snapshots[-1].as_of)
+    return OtherHorizon(
+        snapshots[-1].horizon_days, levels.mean, trees, judge.scale_of(early), season, snapshots[-1].as_of
+    )
 
 
 def _check_spenders(snapshots: "Sequence[Snapshot]", purpose: str) -> None:
@@ -186,6 +185,11 @@ class _Material:
         self.levels = _OfCutoffs(*(np.repeat([season.at(s.as_of) for s in snapshots], sizes) for season in seasons))
         self.location: FlatTrees | None = None
         self.base = 0.0
+
+    def scale_of(self, mean: FlatTrees) -> float:
+        """What brings the total that the trees of the mean predict to the actual one."""
+        predicted = float(np.exp(self.start + mean.predict_raw(self.features)).sum())
+        return float(self.spend.sum()) / max(predicted, LEAST_SPEND)
 
     def over_start(self, features: Floats, logarithms: Floats, levels: Floats) -> Floats:
         """Of logarithms of what was spent, what the start and the level of the cutoff do not tell."""
