@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.forks import in_processes
+
 Array = NDArray[Any]
 OURS = "ours"
 POOLED = "pooled"
@@ -99,7 +101,7 @@ def compare(data: str, model: str, measures: Sequence[Measure], answers: Sequenc
     """
     methods = list(dict.fromkeys(method for each in answers for method in each.predicted))
     values = np.stack([_values(each, methods, measures, None) for each in answers])
-    draws = np.stack([_values_of_draw(answers, methods, measures, number) for number in range(RESAMPLES)])
+    draws = _drawn(answers, methods, measures)
     for m, measure in enumerate(measures):
         sign = 1.0 if measure.is_higher_better else -1.0
         for r, reference in enumerate(methods[1:], 1):
@@ -120,20 +122,22 @@ def _row(data: str, model: str, metric: str, cutoff: str, reference: str, pair: 
     return Row(data, model, metric, cutoff, reference, float(pair[0]), float(pair[1]), float(low), float(high))
 
 
-def _values_of_draw(
-    answers: Sequence[Answers], methods: Sequence[str], measures: Sequence[Measure], number: int
-) -> Array:
-    """(cutoffs, methods, measures) of one draw of customers with replacement, each customer by a number of its own."""
+def _drawn(answers: Sequence[Answers], methods: Sequence[str], measures: Sequence[Measure]) -> Array:
+    """(resamples, cutoffs, methods, measures): customers drawn with replacement, each draw by a number of its own.
+
+    Measures are functions that need not be importable: the processes that share the work are forks of this one.
+    """
     everybody = sorted({customer for each in answers for customer in each.customers})
     place = {customer: row for row, customer in enumerate(everybody)}
-    times = np.bincount(
-        np.random.default_rng([SEED, number]).integers(0, len(everybody), len(everybody)), minlength=len(everybody)
-    )
-    found = []
-    for each in answers:
-        rows = np.fromiter((place[customer] for customer in each.customers), dtype=np.int64, count=len(each.customers))
-        found.append(_values(each, methods, measures, np.repeat(np.arange(len(rows)), times[rows])))
-    return np.stack(found)
+    rows = [np.array([place[customer] for customer in each.customers], np.int64) for each in answers]
+
+    def values_of_draw(number: int) -> Array:
+        drawn = np.random.default_rng([SEED, number]).integers(0, len(everybody), len(everybody))
+        times = np.bincount(drawn, minlength=len(everybody))
+        chosen = [np.repeat(np.arange(len(known)), times[known]) for known in rows]
+        return np.stack([_values(each, methods, measures, those) for each, those in zip(answers, chosen, strict=True)])
+
+    return np.stack(in_processes(values_of_draw, RESAMPLES))
 
 
 def _values(
