@@ -5,7 +5,8 @@ Where a method has settings, those are taken that did best on the newest cutoff 
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,16 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Customers as rows and products as columns: ``asked`` come first, then the others of whom something is known."""
+    """Customers as rows and products as columns: ``asked`` come first, then the others of whom something is known.
+
+    With ``is_new_only`` nobody is listed what they have bought before.
+    """
 
     products: list[str]
     histories: PurchaseHistories
     lines: Any
     asked: int
+    is_new_only: bool = False
 
     @classmethod
     def of(cls, asked: Snapshot, others: Snapshot | None) -> "Pool":
@@ -52,22 +57,31 @@ class Pool:
 
     def lists(self, scores: Any, *, is_filled: bool = True) -> Lists:
         """The products of the highest scores above 0 of those asked, filled up with what everybody buys."""
-        everybody = np.argsort(-np.asarray(self.lines.sum(axis=0)).ravel(), kind="stable")[: 2 * K].tolist()
-        scores = csr_matrix(scores)
+        everybody = np.argsort(-np.asarray(self.lines.sum(axis=0)).ravel(), kind="stable").tolist()
+        scores = self.open(csr_matrix(scores)[: self.asked], np.arange(self.asked))
         found = []
         for row in range(self.asked):
             values = scores.data[scores.indptr[row] : scores.indptr[row + 1]]
             codes = scores.indices[scores.indptr[row] : scores.indptr[row + 1]]
             best = [int(codes[at]) for at in np.argsort(-values, kind="stable")[:K] if values[at] > 0]
-            more = [code for code in everybody if code not in best] if is_filled else []
-            found.append([self.products[code] for code in (*best, *more)[:K]])
+            closed = {*best, *(self.bought(row) if self.is_new_only else ())}
+            more = (code for code in everybody if code not in closed) if is_filled else ()
+            found.append([self.products[code] for code in islice(chain(best, more), K)])
         return found
+
+    def bought(self, row: int) -> list[int]:
+        found: list[int] = self.lines.indices[self.lines.indptr[row] : self.lines.indptr[row + 1]].tolist()
+        return found
+
+    def open(self, scores: Any, rows: Any) -> Any:
+        """The scores of some customers, without those of what may not be listed."""
+        return scores - scores.multiply(self.lines[rows] > 0) if self.is_new_only else scores
 
 
 def references(case: Case) -> Iterator[tuple[str, Lists]]:
     """(name, lists of the test customers), one method after the other."""
+    pool = _pool(case)
     newest = case.training[-1]
-    pool = Pool.of(case.test, newest if newest.as_of == case.test.as_of else None)
     tried = _tried(newest)
     practice = Pool.of(tried, None), tried.next_basket
     yield "global top", pool.lists(csr_matrix(pool.lines.shape))
@@ -77,6 +91,22 @@ def references(case: Case) -> Iterator[tuple[str, Lists]]:
     yield "implicit ALS", pool.lists(least_squares(pool))
     yield "implicit item-item", pool.lists(item_item(pool))
     yield "TIFU-KNN", _chosen(pool, practice, tifu_knn, TIFU_SETTINGS)
+
+
+def references_of_new(case: Case) -> Iterator[tuple[str, Lists]]:
+    """As :func:`references`, of products alone that the customer has never bought, by those that know of such."""
+    pool = replace(_pool(case), is_new_only=True)
+    tried = _tried(case.training[-1])
+    practice = replace(Pool.of(tried, None), is_new_only=True), tried.next_basket
+    yield "global top", pool.lists(csr_matrix(pool.lines.shape))
+    yield "implicit ALS", pool.lists(least_squares(pool))
+    yield "implicit item-item", pool.lists(item_item(pool))
+    yield "TIFU-KNN", _chosen(pool, practice, tifu_knn, TIFU_SETTINGS)
+
+
+def _pool(case: Case) -> Pool:
+    newest = case.training[-1]
+    return Pool.of(case.test, newest if newest.as_of == case.test.as_of else None)
 
 
 def _tried(snapshot: Snapshot) -> Snapshot:
@@ -93,7 +123,7 @@ def _chosen(
     def gain(setting: Any) -> float:
         lists = practice[0].lists(method(practice[0], setting))
         pairs = zip(lists, practice[1], strict=True)
-        return float(np.mean([normalised_discounted_gain(ranked, basket, K) for ranked, basket in pairs]))
+        return float(np.nanmean([normalised_discounted_gain(ranked, basket, K) for ranked, basket in pairs]))
 
     return pool.lists(method(pool, max(settings, key=gain)))
 
@@ -134,7 +164,7 @@ def item_item(pool: Pool) -> Any:
 
 def _recommended(model: Any, pool: Pool) -> Any:
     asked = np.arange(pool.asked)
-    codes, scores = model.recommend(asked, pool.lines[asked], N=K, filter_already_liked_items=False)
+    codes, scores = model.recommend(asked, pool.lines[asked], N=K, filter_already_liked_items=pool.is_new_only)
     known = codes >= 0
     place = np.repeat(asked, codes.shape[1])[known.ravel()], codes[known]
     # A score may be negative, and the list is cut at 0.
@@ -179,7 +209,7 @@ def tifu_knn(pool: Pool, settings: TifuSettings) -> Any:
         nearest = np.argpartition(distance, near - 1, axis=1)[:, :near]
         place = np.repeat(np.arange(len(rows)), near), nearest.ravel()
         mean = csr_matrix((np.full(nearest.size, 1.0 / near), place), shape=(len(rows), vectors.shape[0])) @ vectors
-        found.append(_best(settings.own * vectors[rows] + (1.0 - settings.own) * mean))
+        found.append(_best(pool.open(settings.own * vectors[rows] + (1.0 - settings.own) * mean, rows)))
     return _stacked(found)
 
 

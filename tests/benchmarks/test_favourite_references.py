@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from benchmarks.basket_files import cases_of_baskets, read_baskets
-from benchmarks.favourite_references import Pool, TifuSettings, frequency, references, tifu_knn
+from benchmarks.favourite_references import Pool, TifuSettings, frequency, least_squares, references, tifu_knn
 
 Baskets = Sequence[tuple[int, int, list[int]]]
 
@@ -87,3 +88,12 @@ def test_every_reference_answers_everybody(tmp_path: Path) -> None:
     for _, lists in references(case):
         assert len(lists) == len(case.test.profiles)
         assert all(0 < len(ranked) <= 10 and len(ranked) == len(set(ranked)) for ranked in lists)
+
+
+def test_of_new_products_nobody_is_listed_their_own(two: Path) -> None:
+    pool = replace(Pool.of(read_baskets(two), None), is_new_only=True)
+    all_new = tifu_knn(pool, TifuSettings(neighbours=1, within=0.5, between=0.1, own=0.5, group=2))
+
+    assert pool.lists(frequency(pool)) == [[], ["7"]]
+    assert pool.lists(all_new) == [[], ["7"]]
+    assert pool.lists(least_squares(pool)) == [[], ["7"]]
