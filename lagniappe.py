@@ -2,31 +2,70 @@
 
 import os
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+
+
+class Verb(NamedTuple):
+    """``place``: module and the function, or the typer application, that is the verb; ``words``: its help's first."""
+
+    place: str
+    words: str
+
 
 VERBS = {
-    "demo": "training.demo.command:demo",
-    "ingest": "features.commands:ingest",
-    "train": "training.commands:train",
-    "retrain": "training.commands:retrain",
-    "compare": "training.commands:compare",
-    "promote": "training.commands:promote",
-    "rollback": "training.commands:rollback",
-    "history": "training.commands:history",
-    "drift": "training.drift_command:drift",
-    "examples": "training.commands:examples",
-    "score": "serving.score_command:score",
-    "plan": "serving.plan_command:plan",
-    "serve": "serving.commands:serve",
-    "experiment": "experiments.commands:experiment",
-    "evaluate-policy": "experiments.commands:evaluate_policy",
-    "brand": "features.brand_commands:brand",
-    "doctor": "serving.doctor:doctor",
+    "demo": Verb(
+        "training.demo.command:demo",
+        "Real data once round the loop: load, train, serve, ask for an offer; shown here and as an HTML page.",
+    ),
+    "ingest": Verb(
+        "features.commands:ingest",
+        "Take in files of Parquet, CSV or JSON lines, by their endings; the same file twice changes nothing.",
+    ),
+    "train": Verb(
+        "training.commands:train",
+        "Train models on what happened before T, measure them on a later cutoff, register the versions.",
+    ),
+    "retrain": Verb(
+        "training.commands:retrain",
+        "Train every model again, compare with the champions, judge by the gates, and report.",
+    ),
+    "compare": Verb(
+        "training.commands:compare",
+        "The champion and a challenger side by side, on a cutoff that neither was trained on.",
+    ),
+    "promote": Verb("training.commands:promote", "Let a version be champion, if the gates let it."),
+    "rollback": Verb(
+        "training.commands:rollback",
+        "Put the former champion back; the service follows within a second or two, MLflow's alias soon after.",
+    ),
+    "history": Verb("training.commands:history", "Which version served when, and how many decisions each one made."),
+    "drift": Verb(
+        "training.drift_command:drift",
+        "Compare the customers of now with those that the champions learned from: none, watch or retrain.",
+    ),
+    "examples": Verb(
+        "training.commands:examples", "The point-in-time training examples as a Parquet file, for notebooks."
+    ),
+    "score": Verb("serving.score_command:score", "Score every customer as of T by the champions, into a Parquet file."),
+    "plan": Verb(
+        "serving.plan_command:plan",
+        "Decide for every customer as of T, reserve what was decided, and write it to a Parquet file.",
+    ),
+    "serve": Verb("serving.commands:serve", "Answer requests until told to stop."),
+    "experiment": Verb("experiments.commands:experiment", "Controlled experiments."),
+    "evaluate-policy": Verb(
+        "experiments.commands:evaluate_policy",
+        "What another policy would have earned, estimated from decisions that were logged with their propensities.",
+    ),
+    "brand": Verb("features.brand_commands:brand", "Settings of a brand."),
+    "doctor": Verb(
+        "serving.doctor:doctor",
+        "Say what is wrong and what to do; exit status 1 if anything keeps the service from its work.",
+    ),
 }
-"""Verb: module and the function, or the typer application, that is the verb."""
 
 
 class Verbs(TyperGroup):
@@ -38,7 +77,7 @@ class Verbs(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - likewise
         if cmd_name not in VERBS:
             return None
-        module, name = VERBS[cmd_name].split(":")
+        module, name = VERBS[cmd_name].place.split(":")
         verb = getattr(import_module(module), name)
         if not isinstance(verb, typer.Typer):
             function, verb = verb, typer.Typer(add_completion=False)
@@ -46,6 +85,17 @@ class Verbs(TyperGroup):
         command = typer.main.get_command(verb)
         command.name = cmd_name
         return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Of the verbs it says only what is written here: the modules of all of them take seconds to import."""
+        listed: dict[str, Any] = {name: TyperCommand(name, help=verb.words) for name, verb in VERBS.items()}
+        TyperGroup(
+            name=self.name,
+            commands=listed,
+            params=self.params,
+            help=self.help,
+            rich_markup_mode=self.rich_markup_mode,
+        ).format_help(ctx, formatter)
 
 
 application = typer.Typer(

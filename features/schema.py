@@ -2,9 +2,10 @@
 
 Instants and money are whole numbers (``features.instant``, ``features.money``); a ``body`` is the JSON of one struct,
 so a new field of a struct needs no new column. ``migrations/`` builds these tables and is tested to agree with them.
+A partial index names its condition in ``info``: the keywords for it would import both databases' dialects.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 REVISION = "0002"
 """The revision of ``migrations/`` that makes the tables below."""
@@ -134,8 +135,7 @@ decisions = Table(
         "brand",
         "idempotency_key",
         unique=True,
-        sqlite_where=text("idempotency_key IS NOT NULL"),
-        postgresql_where=text("idempotency_key IS NOT NULL"),
+        info={"where": "idempotency_key IS NOT NULL"},
     ),
 )
 """``offer_id`` is the first offer's, or ``none``."""
@@ -153,12 +153,7 @@ reservations = Table(
     Column("cost", BigInteger, nullable=False),
     Column("charged", BigInteger, nullable=False, server_default="0"),
     Index("reservations_by_customer", "brand", "customer_id", "state", "offer_id", "decided_at", "expires_at"),
-    Index(
-        "reservations_to_expire",
-        "expires_at",
-        sqlite_where=text("state = 'reserved'"),
-        postgresql_where=text("state = 'reserved'"),
-    ),
+    Index("reservations_to_expire", "expires_at", info={"where": "state = 'reserved'"}),
 )
 """``state`` is reserved, confirmed, accepted or released; ``cost`` is the worst case, ``charged`` what it came to.
 

@@ -1,35 +1,31 @@
 """Settings from the environment, read once by whoever starts the program and passed on as plain arguments."""
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from features.errors import FieldError
+DEFAULT_WORKSPACE = Path("./workspace")
 
 
-class Settings(BaseSettings):
-    """``LAGNIAPPE_WORKSPACE``, ``LAGNIAPPE_DATABASE_URL``, MLflow's ``MLFLOW_TRACKING_URI``; an empty one is unset."""
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``LAGNIAPPE_WORKSPACE``, ``LAGNIAPPE_DATABASE_URL``, MLflow's ``MLFLOW_TRACKING_URI``.
 
-    model_config = SettingsConfigDict(env_prefix="LAGNIAPPE_", env_ignore_empty=True, frozen=True)
+    Each is a text that only its reader can judge: ``features.store`` refuses a folder or a URL by the variable's name.
+    """
 
-    workspace: Path = Path("./workspace")
+    workspace: Path
     database_url: str | None = None
-    mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
+    mlflow_tracking_uri: str | None = None
 
 
 def read_settings(workspace: Path | None = None) -> Settings:
     """The settings of the environment, where ``workspace`` (from the command line) goes before its variable.
 
-    Raises
-    ------
-    FieldError
-        Naming the variable, its value and what was expected.
+    An empty variable is unset.
     """
-    try:
-        return Settings() if workspace is None else Settings(workspace=workspace)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        variable = name if name.startswith("MLFLOW_") else f"LAGNIAPPE_{name}"
-        raise FieldError(variable, first["input"], first["msg"]) from error
+    return Settings(
+        workspace or Path(os.environ.get("LAGNIAPPE_WORKSPACE") or DEFAULT_WORKSPACE),
+        os.environ.get("LAGNIAPPE_DATABASE_URL") or None,
+        os.environ.get("MLFLOW_TRACKING_URI") or None,
+    )

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, func, inspect, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
@@ -113,8 +112,7 @@ _WAIT_FOR_THE_WRITERS_TURN = select(
 
 def upsert(connection: Connection, table: Table) -> Insert:
     """The statement that puts rows into a table, each in the place of a former one with the same primary key."""
-    insert: Callable[[Table], Any] = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(table)
+    statement = _insert(connection, table)
     others = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
     done: Insert = statement.on_conflict_do_update(index_elements=table.primary_key.columns, set_=others)
     return done
@@ -122,9 +120,20 @@ def upsert(connection: Connection, table: Table) -> Insert:
 
 def insert_new(connection: Connection, table: Table) -> Insert:
     """The statement that puts rows into a table, but for those whose primary key is there already."""
-    insert: Callable[[Table], Any] = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    done: Insert = insert(table).on_conflict_do_nothing(index_elements=table.primary_key.columns)
+    done: Insert = _insert(connection, table).on_conflict_do_nothing(index_elements=table.primary_key.columns)
     return done
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    """In the words of the connection's database."""
+    # Only here, because to import both dialects takes as long as a quick verb.
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
 
 
 def open_store(workspace: Path, database_url: str | None = None) -> Store:

@@ -4,17 +4,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console, RenderableType
 from sqlalchemy.exc import OperationalError
 
 from features.errors import FieldError
 from features.instant import ASKED_FOR, Instant, parse_asked
 from features.settings import read_settings
 from features.store import Store, open_store
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 def as_instant(text: str) -> Instant:
@@ -66,13 +68,15 @@ def refuse(code: str, message: str, field: str | None = None, *, as_json: bool) 
     typer.echo(message, err=True)
 
 
-def answer(document: Any, shown: RenderableType, *, as_json: bool) -> None:
+def answer(document: Any, shown: "RenderableType", *, as_json: bool) -> None:
     """One JSON document, or what people read; plain lines are never folded, so that a path stays whole."""
     if as_json:
         typer.echo(msgspec.json.encode(document).decode())
     elif isinstance(shown, str):
         typer.echo(shown)
     else:
+        from rich.console import Console
+
         Console().print(shown)
 
 

@@ -149,6 +149,7 @@ def promote(
 ) -> None:
     """Let a version be champion, if the gates let it."""
     from training import reports
+    from training.deployment_report import deployment_document
     from training.learners import MODELS
 
     _check_names([model], MODELS)
@@ -157,7 +158,7 @@ def promote(
         deployment, comparison = _promote(
             store, _tracking_uri(workspace), brand, model, version, now(clock), who, latency_budget_ms
         )
-    document = {**reports.deployment_document(deployment), "gates": comparison.gates}
+    document = {**deployment_document(deployment), "gates": comparison.gates}
     answer(document, reports.promoted(deployment, comparison), as_json=as_json)
 
 
@@ -169,7 +170,8 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Put the former champion back; the service follows within a second or two, MLflow's alias soon after."""
-    from training import alias_catching_up, reports
+    from training import alias_catching_up
+    from training.deployment_report import deployed, deployment_document
     from training.learners import MODELS
     from training.rollback import rollback as put_back
 
@@ -177,7 +179,7 @@ def rollback(
     with opened(workspace, TrainingError, as_json=as_json) as store:
         deployment = put_back(store, brand, model, now(clock))
         alias_catching_up.start(store.workspace, brand, deployment.deployed_at)
-    answer(reports.deployment_document(deployment), reports.deployed(deployment), as_json=as_json)
+    answer(deployment_document(deployment), deployed(deployment), as_json=as_json)
 
 
 def history(

@@ -12,9 +12,8 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import Connection, func, select
 
-from experiments import experiment_store
 from features.instant import MICROSECONDS_PER_SECOND, Instant
-from features.schema import decisions
+from features.schema import decisions, experiments
 from training.registry import Served, served
 
 BUCKET: Instant = 600 * MICROSECONDS_PER_SECOND
@@ -78,6 +77,10 @@ def _champions_throughout(spans: Sequence[Served], start: Instant, end: Instant)
 
 def _windows_of_experiments(connection: Connection, brand: str) -> list[_Window]:
     """When experiments ran that let versions other than the champion decide."""
+    if connection.execute(select(experiments.c.brand).where(experiments.c.brand == brand).limit(1)).first() is None:
+        return []
+    from experiments import experiment_store  # only here: brands' files take longer to import than to count
+
     return [
         _Window(stored.started_at, None if stored.stopped_at is None else stored.stopped_at + WORKERS_FOLLOW_WITHIN)
         for stored in experiment_store.listed(connection, brand)

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from features.instant import to_iso
+from training.deployment_report import Document, deployed, deployment_document
 from training.registry import Deployment, Served
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from training.promotion import Comparison
     from training.retraining import Retrained
 
-Document = dict[str, Any]
 _ENDS = ("_difference_low", "_difference_high")
 """The interval of a difference, which is shown beside it or not at all."""
 
@@ -99,21 +99,6 @@ def retrained_document(result: "Retrained") -> Document:
 
 def promoted(deployment: Deployment, comparison: "Comparison") -> RenderableType:
     return Group(_gates(comparison), deployed(deployment))
-
-
-def deployed(deployment: Deployment) -> RenderableType:
-    return Text(f"{deployment.model}: version {deployment.version} is {deployment.alias} ({deployment.reason}).")
-
-
-def deployment_document(deployment: Deployment) -> Document:
-    return {
-        "model": deployment.model,
-        "version": deployment.version,
-        "alias": deployment.alias,
-        "run_id": deployment.run_id,
-        "deployed_at": to_iso(deployment.deployed_at),
-        "reason": deployment.reason,
-    }
 
 
 def served(documents: Sequence[Document]) -> RenderableType:

@@ -110,6 +110,23 @@ def test_migrations_make_the_tables_of_the_schema(store: Store) -> None:
         assert compare_metadata(context, schema.metadata) == []
 
 
+def test_migrations_make_the_partial_indexes_of_the_schema(store: Store) -> None:
+    conditions = {
+        i.name: i.info["where"] for t in schema.metadata.sorted_tables for i in t.indexes if "where" in i.info
+    }
+    made = (
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '%WHERE%'"
+        if store.is_sqlite
+        else "SELECT indexname, replace(indexdef, '::text', '') FROM pg_indexes "
+        "WHERE indexdef LIKE '%WHERE%' AND schemaname = current_schema()"
+    )
+
+    with store.reading() as connection:
+        found = {name: words.split(" WHERE ")[1].strip("()") for name, words in connection.execute(text(made))}
+
+    assert found == conditions
+
+
 def test_schema_names_the_newest_revision() -> None:
     scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
 
