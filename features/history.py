@@ -161,7 +161,8 @@ class History:
         if customer_ids is not None:
             wanted = set(customer_ids)
             members = [*customer_ids, *(merged for merged, root in known.roots.items() if root in wanted)]
-            profiles = aggregate(events.filter(events.customer_id.isin(members)), known)
+            some = ibis.memtable(pyarrow.table({"customer_id": pyarrow.array(members, pyarrow.string())}))
+            profiles = aggregate(events.semi_join(some, "customer_id"), known)
         else:
             profiles = self._everybody(events, as_of, known)
         if not include_registered:

@@ -41,14 +41,18 @@ def read_profile(connection: Connection, brand: str, customer_id: str) -> bytes 
     return body
 
 
-def read_profiles(connection: Connection, brand: str, customer_ids: Sequence[str]) -> dict[str, bytes]:
-    """The packed profiles of those customers who have one."""
+def read_profiles(
+    connection: Connection, brand: str, customer_ids: Sequence[str], *, before: Instant | None = None
+) -> dict[str, bytes]:
+    """The packed profiles of those customers who have one, and nothing in it at an instant or after it."""
     found: dict[str, bytes] = {}
     for start in range(0, len(customer_ids), _CHUNK):
         some = customer_ids[start : start + _CHUNK]
         query = select(profiles.c.customer_id, profiles.c.body).where(
             profiles.c.brand == brand, profiles.c.customer_id.in_(some)
         )
+        if before is not None:
+            query = query.where(profiles.c.last_event_at < before)
         found |= dict(connection.execute(query).all())
     return found
 

@@ -1,0 +1,121 @@
+"""Everyone of a brand as of an instant, some at a time: work that goes over all customers never holds them all.
+
+Who did nothing since the instant is as the store keeps them; only the others are added up from the log.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select
+
+from features.history import History
+from features.identity import Merge, roots
+from features.instant import Instant
+from features.packing import unpack_all
+from features.profile_store import read_profiles
+from features.profiles import Profiles, concatenate, empty
+from features.schema import customers, merges, profiles
+from features.store import Store
+
+Flags = NDArray[np.bool_]
+
+BATCH = 2_000
+_UNPACKED_AT_ONCE = 500
+"""More at once take longer each: so much is alive then that Python's collector goes over it again and again."""
+_FOLDED_AT_ONCE = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    """All customers who may have been known before the instant, sorted by id.
+
+    A profile that ``is_kept`` is in the store and nothing happened since; one that ``is_folded`` comes from the log,
+    if anything is there before the instant. Who ``is_registered`` is known without any event.
+    """
+
+    store: Store
+    brand: str
+    as_of: Instant
+    customer_ids: Sequence[str]
+    is_kept: Flags
+    is_folded: Flags
+    is_registered: Flags
+
+    def __len__(self) -> int:
+        return len(self.customer_ids)
+
+    def batches(self, history: History, size: int = BATCH) -> Iterator[Profiles]:
+        """The profiles of all from the events before the instant, by customer id, in batches of at most ``size``.
+
+        ``history`` is the brand's; it holds the events before the instant at least.
+        """
+        for first, last in self._blocks():
+            folded = self._folded(np.flatnonzero(self.is_folded[first:last]) + first, history)
+            for start in range(first, last, size):
+                at = np.arange(start, min(start + size, last))
+                found = self._put_together(at, folded, history)
+                if len(found):
+                    yield found
+
+    def _blocks(self) -> Iterator[tuple[int, int]]:
+        """Positions from and to, with as many profiles in between as are folded at once."""
+        block = np.cumsum(self.is_folded) // _FOLDED_AT_ONCE
+        edges = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), len(self)]
+        return pairwise(edges)
+
+    def _folded(self, at: NDArray[np.int64], history: History) -> Profiles:
+        wanted = self._ids(at)
+        return history.profiles(self.as_of, customer_ids=wanted) if wanted else empty()
+
+    def _put_together(self, at: NDArray[np.int64], folded: Profiles, history: History) -> Profiles:
+        parts = self._unpacked(self._ids(at[self.is_kept[at]]))
+        met = {customer_id for part in parts for customer_id in part.customer_ids}
+        # A service may take events in meanwhile: of whom it has just heard anew the log tells what was before.
+        late = np.array([one for one in at[self.is_kept[at]].tolist() if self.customer_ids[one] not in met], np.int64)
+        parts.append(self._folded(late, history))
+        place = {customer_id: row for row, customer_id in enumerate(folded.customer_ids)}
+        rows = [place[one] for one in self._ids(at[self.is_folded[at]]) if one in place]
+        parts.append(folded.take(rows) if rows else empty())
+        met = {customer_id for part in parts for customer_id in part.customer_ids}
+        parts.append(empty([one for one in self._ids(at[self.is_registered[at]]) if one not in met]))
+        found = concatenate([part for part in parts if len(part)])
+        order = np.argsort(np.array(found.customer_ids), kind="stable")
+        return found if np.array_equal(order, np.arange(len(found))) else found.take(order)
+
+    def _unpacked(self, customer_ids: list[str]) -> list[Profiles]:
+        with self.store.reading() as connection:
+            packed = read_profiles(connection, self.brand, customer_ids, before=self.as_of)
+        names = sorted(packed)
+        bodies = [packed[name] for name in names]
+        edges = range(0, len(names), _UNPACKED_AT_ONCE)
+        return [unpack_all(names[at : at + _UNPACKED_AT_ONCE], bodies[at : at + _UNPACKED_AT_ONCE]) for at in edges]
+
+    def _ids(self, at: NDArray[np.int64]) -> list[str]:
+        return [self.customer_ids[one] for one in at.tolist()]
+
+
+def everybody(connection: Connection, store: Store, brand: str, as_of: Instant) -> Everybody:
+    """Lists the customers; nobody's profile is read yet."""
+    of = profiles.c
+    last = dict(iter(connection.execute(select(of.customer_id, of.last_event_at).where(of.brand == brand))))
+    registered = set(connection.execute(select(customers.c.customer_id).where(customers.c.brand == brand)).scalars())
+    found = connection.execute(select(merges).where(merges.c.brand == brand)).all()
+    all_merges = [(merge.merged_customer_id, merge.customer_id, merge.occurred_at) for merge in found]
+    then = roots(all_merges, as_of)
+    unlike = _other_persons(all_merges, then, as_of)
+    ids = sorted(({*last, *registered} | unlike) - then.keys())
+    is_kept = np.array([one in last and last[one] < as_of and one not in unlike for one in ids], np.bool_)
+    is_folded = np.array([(one in last or one in unlike) for one in ids], np.bool_) & ~is_kept
+    is_registered = np.array([one in registered for one in ids], np.bool_)
+    return Everybody(store, brand, as_of, ids, is_kept, is_folded, is_registered)
+
+
+def _other_persons(all_merges: Sequence[Merge], then: dict[str, str], as_of: Instant) -> set[str]:
+    """Who was then another person than now, as customers were merged since."""
+    now = roots(all_merges)
+    changed = {now.get(merged, merged) for merged, _, occurred_at in all_merges if occurred_at >= as_of}
+    members = {one for merge in all_merges for one in merge[:2] if now.get(one, one) in changed}
+    return {then.get(one, one) for one in members}
