@@ -1,8 +1,8 @@
 """How long a large history takes: ``python -m benchmarks.scale [--customers N] [--events M] [--workspace DIR]``.
 
-A history is generated, taken in, all models are trained on it, and every customer is scored, each by the command that
-a user would call; seconds, rates, and the peak of memory are printed. Memory is what the command's processes hold
-resident, sampled every half second.
+A history is generated, taken in, all models are trained on it, lifetime value once more alone, and every customer is
+scored, each by the command that a user would call; seconds, rates, and the peak of memory are printed. Memory is what
+the command's processes hold resident, sampled every half second.
 """
 
 import argparse
@@ -28,6 +28,7 @@ PRODUCTS = 5_000
 LINES_PER_ORDER = 4
 EVENTS_A_FILE = 5_000_000
 MOST_TRAINING_SECONDS = 20 * 60
+MOST_LIFETIME_VALUE_SECONDS = 5 * 60
 MOST_BYTES = 12 * 2**30
 FEWEST_CUSTOMERS_A_SECOND = 20_000
 
@@ -110,14 +111,23 @@ def main(arguments: Sequence[str]) -> int:
             files = history(Path(scratch), asked.customers, asked.events)
             seconds, _ = measured("ingest", "ingest", "events", *map(str, files), *where)
             print(f"  {asked.events / seconds:,.0f} events a second")
-        seconds, peak = measured("train all", "train", "all", *where)
-        is_trained = seconds <= MOST_TRAINING_SECONDS and peak <= MOST_BYTES
+        trained, peak = measured("train all", "train", "all", *where)
+        alone, _ = measured("train lifetime-value", "train", "lifetime-value", *where)
         end = to_iso(START + DAYS * MICROSECONDS_PER_DAY)
         out = Path(scratch) / "scores.parquet"
         scored, _ = measured("score", "score", "--as-of", end, "--out", str(out), *where)
-        rows = pyarrow.parquet.read_metadata(out).num_rows
-    print(f"  {rows:,} customers, {rows / scored:,.0f} a second (at least {FEWEST_CUSTOMERS_A_SECOND:,})")
-    return int(not (is_trained and rows / scored >= FEWEST_CUSTOMERS_A_SECOND))
+        rate = pyarrow.parquet.read_metadata(out).num_rows / scored
+    reached = {
+        f"train all within {MOST_TRAINING_SECONDS} s": trained <= MOST_TRAINING_SECONDS,
+        f"train all within {MOST_BYTES / 2**30:.0f} GiB": peak <= MOST_BYTES,
+        f"lifetime value within {MOST_LIFETIME_VALUE_SECONDS} s": alone <= MOST_LIFETIME_VALUE_SECONDS,
+        f"{rate:,.0f} customers scored a second, at least {FEWEST_CUSTOMERS_A_SECOND:,}": (
+            rate >= FEWEST_CUSTOMERS_A_SECOND
+        ),
+    }
+    for goal, is_reached in reached.items():
+        print(f"{'reached' if is_reached else 'NOT REACHED'}: {goal}")
+    return int(not all(reached.values()))
 
 
 if __name__ == "__main__":
