@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from features.backfill import Whereabouts, aggregate
 from features.brand import read_brand
 from features.catalogue import read_customers, read_products
+from features.consent import refusing, with_consent
 from features.entities import Product
 from features.event_log import log_table
 from features.events import EventType
@@ -171,6 +172,21 @@ class History:
         both = concatenate([profiles, empty([c for c in self._registered if c not in met])])
         return both.take(np.argsort(np.array(both.customer_ids), kind="stable"))
 
+    def refusing(self, purpose: str) -> set[str]:
+        """Who refuses a purpose at the end of this history, with those merged into them."""
+        if self.last_at is None:
+            return set()
+        words = self._events.filter(self._events.type == EventType.CONSENT_CHANGED.value)
+        asked = words.select("customer_id").distinct().to_pyarrow()["customer_id"].to_pylist()
+        end = self.last_at + 1
+        of = self.whereabouts(end).roots
+        persons = sorted({of.get(customer_id, customer_id) for customer_id in asked})
+        if not persons:
+            return set()
+        profiles = self.profiles(end, customer_ids=persons)
+        refused = {profiles.customer_ids[row] for row in np.flatnonzero(refusing(profiles, purpose))}
+        return refused | {merged for merged, root in of.items() if root in refused}
+
     def _everybody(self, events: Table, as_of: Instant | None, known: Whereabouts) -> Profiles:
         """By adding what happened since the instant last asked for, where the parts of this history do add up."""
         since = self._latest
@@ -182,7 +198,10 @@ class History:
         return profiles
 
     def snapshot(self, as_of: Instant, horizon_days: int, other_horizons_days: Sequence[int] = ()) -> Snapshot:
-        profiles = self.profiles(as_of)
+        """What happened after the cutoff is told of everybody; what was known before it, as far as they let it be
+        used."""
+        everything = self.profiles(as_of)
+        profiles = with_consent(everything)
         known = self.whereabouts(as_of)
         after: Outcomes = outcomes(self._window(as_of, horizon_days), known, profiles.customer_ids)
         seen_days = 0 if self.last_at is None else (self.last_at + 1 - as_of) // MICROSECONDS_PER_DAY
@@ -195,7 +214,7 @@ class History:
             as_of,
             horizon_days,
             profiles,
-            vector(profiles, as_of),
+            vector(everything, as_of),
             after.orders,
             after.spend,
             after.next_basket,

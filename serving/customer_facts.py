@@ -1,13 +1,10 @@
 """What a profile says of one customer, in the words that decisions ask."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
-import numpy as np
-
+from features.consent import with_consent as with_consent
 from features.instant import Instant
 from features.profile import State
-from features.profile_tables import without_rows_of
 from features.profiles import Profiles
 from serving.decision import CustomerState
 
@@ -32,20 +29,6 @@ def consent(customer: CustomerState) -> Callable[[str], bool | None]:
 
 def is_blocked(customer: CustomerState) -> bool:
     return customer.is_blocked or state(customer, "blocked") == "yes"
-
-
-def with_consent(profiles: Profiles) -> Profiles:
-    """The profiles without the purchases and hours of those who refused the use of their purchases."""
-    refused = [states.get("consent:purchases", (0, ""))[1] == "refused" for states in profiles.states]
-    if not any(refused):
-        return profiles
-    is_left_out = np.array(refused)
-    return replace(
-        profiles,
-        orders=without_rows_of(profiles.orders, is_left_out),
-        products=without_rows_of(profiles.products, is_left_out),
-        hours=without_rows_of(profiles.hours, is_left_out),
-    )
 
 
 def moment_of(profile: Profiles, decided_at: Instant) -> Instant:

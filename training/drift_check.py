@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from sqlalchemy import func, select
 
+from features.consent import with_consent
 from features.errors import FieldError
 from features.instant import Instant, to_iso
 from features.packing import unpack_all
@@ -48,7 +49,8 @@ def check(
     if not champions:
         raise FieldError("brand", brand, "one with a champion: train a model first")
     report("reading customers")
-    profiles, customers, as_of = _somebody(store, brand, as_of, seed)
+    everything, customers, as_of = _somebody(store, brand, as_of, seed)
+    profiles = with_consent(everything)
     found = []
     for champion in champions:
         report(f"{champion.model}: comparing")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.errors import TrainingError
+from training.sample import taught_by
 from training.search_space import SearchSpace
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Learner:
     search_space: SearchSpace
 
     def fit(self, snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int) -> Any:
-        return self.model.fit(snapshots, parameters, seed)
+        return self.model.fit([taught_by(snapshot) for snapshot in snapshots], parameters, seed)
 
     def load(self, folder: Path) -> Any:
         return self.model.load(folder)

@@ -1,13 +1,16 @@
 """A random part of a snapshot, where a model learns as much from fewer customers and fits into memory."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from features.consent import refusing as known_to_refuse
 from features.instant import MICROSECONDS_PER_DAY
 from features.profile_tables import offsets_of, ranges
+from features.vector import PURCHASES
 
 if TYPE_CHECKING:
     from features.history import Snapshot
@@ -41,6 +44,34 @@ def take(snapshot: "Snapshot", rows: NDArray[np.int64]) -> "Snapshot":
         snapshot.hours[ranges(snapshot.hour_offsets[:-1][rows], lengths)],
         snapshot.next_order_at[rows] if snapshot.next_order_at.size else snapshot.next_order_at,
         {days: spend[rows] for days, spend in snapshot.spend_within.items()},
+    )
+
+
+def without_late_refusals(snapshot: "Snapshot", refusing: Collection[str]) -> "Snapshot":
+    """The snapshot without customers who refuse the use of their purchases by now and had not done so at the cutoff:
+    what they had bought until then was let go afterwards. Those who had stay, with nothing of their purchases known.
+    """
+    had = known_to_refuse(snapshot.profiles, PURCHASES)
+    late = [customer in refusing for customer in snapshot.profiles.customer_ids]
+    kept = had | ~np.array(late, dtype=np.bool_)
+    return snapshot if kept.all() else take(snapshot, np.flatnonzero(kept))
+
+
+def taught_by(snapshot: "Snapshot") -> "Snapshot":
+    """The snapshot as a model may learn from it: of those who refused the use of their purchases nobody learns what
+    they bought after the cutoff, nor when. Whether and how much they bought stays: who refused is a group for which a
+    chance must be told, and nothing else tells it.
+    """
+    refused = known_to_refuse(snapshot.profiles, PURCHASES)
+    if not refused.any():
+        return snapshot
+    lengths = np.where(refused, 0, np.diff(snapshot.hour_offsets))
+    baskets = zip(snapshot.next_basket, refused.tolist(), strict=True)
+    return replace(
+        snapshot,
+        next_basket=[[] if is_left_out else basket for basket, is_left_out in baskets],
+        hour_offsets=offsets_of(lengths),
+        hours=snapshot.hours[ranges(snapshot.hour_offsets[:-1], lengths)],
     )
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from features.consent import refusing
 from features.segments import SEGMENTS, rfm_segments
-from features.vector import FEATURES
+from features.vector import FEATURES, PURCHASES
 
 if TYPE_CHECKING:
     from features.history import Snapshot
@@ -30,9 +31,8 @@ def slices_of(snapshot: "Snapshot") -> dict[str, Codes]:
     """By what divides them, the code of each customer at the cutoff. Opted out is who refused the use of purchases."""
     tenure = snapshot.features[:, _TENURE]
     known = np.searchsorted(_TENURE_ENDS_DAYS, tenure, side="right")
-    refused = [states.get("consent:purchases", (0, ""))[1] == "refused" for states in snapshot.profiles.states]
     return {
         "segment": np.array([SEGMENTS.index(name) for name in rfm_segments(snapshot.features)], dtype=np.uint8),
         "tenure": np.where(np.isnan(tenure), 3, known).astype(np.uint8),
-        "opted_out": np.array(refused, dtype=np.uint8),
+        "opted_out": refusing(snapshot.profiles, PURCHASES).astype(np.uint8),
     }

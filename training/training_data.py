@@ -8,10 +8,11 @@ import numpy as np
 
 from features.instant import Instant
 from features.store import Store
+from features.vector import PURCHASES
 from training.cutoffs import Cutoffs, choose_cutoffs
 from training.errors import NotEnoughData
 from training.models.lifetime_horizons import LIFETIMES_DAYS
-from training.sample import MOST_CUSTOMERS, MOST_ROWS, sample, seen_at
+from training.sample import MOST_CUSTOMERS, MOST_ROWS, sample, seen_at, without_late_refusals
 from training.version_record import DataWindow
 
 if TYPE_CHECKING:
@@ -77,11 +78,13 @@ def gather(
         generator = np.random.default_rng(seed)
         report("reading who there is")
         past.keep_sample(MOST_CUSTOMERS, generator)
+        refusing = past.refusing(PURCHASES)
         most = MOST_ROWS // len(cutoffs.all)
         snapshots = []
         for number, cutoff in enumerate(cutoffs.all, 1):
             report(f"looking at cutoff {number} of {len(cutoffs.all)}")
-            snapshots.append(sample(past.snapshot(cutoff, cutoffs.horizon_days, LIFETIMES_DAYS), generator, most))
+            snapshot = past.snapshot(cutoff, cutoffs.horizon_days, LIFETIMES_DAYS)
+            snapshots.append(sample(without_late_refusals(snapshot, refusing), generator, most))
         data = TrainingData(past.first_at, past.last_at + 1, cutoffs, snapshots)
     _check(data)
     return data

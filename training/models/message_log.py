@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from features.compiled import compiled
 from features.instant import MICROSECONDS_PER_DAY, Instant
-from features.profile_tables import Messages, without_rows_of
 from features.profiles import Profiles
 from features.statistics import NEVER_FIRST, NEVER_LAST
 
@@ -41,11 +40,11 @@ def message_log(
 ) -> MessageLog:
     """The messages sent at least the window before ``as_of`` (and not before ``since``), answered in it or not.
 
-    Of customers who refused the use of their messages there are none.
+    Who refused the use of their messages must have been left out (:func:`features.consent.with_consent`).
     """
     if not profiles.messages.key.size:
         return empty_log(len(profiles))
-    messages = with_consent(profiles)
+    messages = profiles.messages
     number = {channel: code for code, channel in enumerate(channels)}
     of_word = np.array([number.get(word, len(channels)) for word in messages.vocabulary], dtype=np.int64)
     first = NEVER_LAST if since is None else since
@@ -89,9 +88,3 @@ def empty_log(customers: int) -> MessageLog:
     return MessageLog(
         np.zeros(customers + 1, dtype=np.int64), nothing.astype(np.uint8), nothing, nothing.astype(np.bool_)
     )
-
-
-def with_consent(profiles: Profiles) -> Messages:
-    """The messages but for those of customers who refused the use of their messages."""
-    refused = [states.get("consent:messages", (0, ""))[1] == "refused" for states in profiles.states]
-    return without_rows_of(profiles.messages, np.array(refused)) if any(refused) else profiles.messages

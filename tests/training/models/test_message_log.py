@@ -58,9 +58,3 @@ def test_of_earlier_messages_there_are_none_when_later_ones_are_asked_for() -> N
     known = profiles((0, NEVER, "sms"), (DAY, NEVER, "sms"))
 
     assert len(message_log(known, 100 * DAY, (), since=1).hour) == 1
-
-
-def test_messages_of_who_refused_their_use_are_left_out() -> None:
-    refused = replace(profiles((0, NEVER, "push")), states=[{"consent:messages": (5, "refused")}])
-
-    assert message_log(refused, 100 * DAY, ()).offsets.tolist() == [0, 0]
