@@ -1,17 +1,17 @@
 """When a customer will need something again: by product, and at all."""
 
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 
 from features.compiled import compiled
 from features.instant import MICROSECONDS_PER_DAY, Instant
+from features.product_lists import ProductLists, least_of_each
 from features.profile_tables import offsets_of
 from features.profiles import Profiles
 from features.statistics import PRODUCT_HALF_LIFE_DAYS
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 FEWEST_LINES = 3
 """Purchases of a product from which an interval is read."""
@@ -22,7 +22,10 @@ Due = list[tuple[str, Instant]]
 """(product_id, when it runs out), soonest first."""
 LIMIT = 10
 
-_BISECTIONS = 40
+_MOST_STEPS = 60
+_TOLERANCE = 1e-13
+_LEAST_ROOT = 2.0**-41
+"""Forty half-lives: further apart purchases leave no trace of each other in a decayed count."""
 
 
 def repurchase_interval_days(lines: NDArray[np.int64], decayed: Floats) -> Floats:
@@ -35,35 +38,82 @@ def repurchase_interval_days(lines: NDArray[np.int64], decayed: Floats) -> Float
     >>> repurchase_interval_days(np.array([4]), np.array([1 + day + day**2 + day**3])).round(6)
     array([14.])
     """
-    low, high = np.zeros(lines.size), np.ones(lines.size)
-    for _ in range(_BISECTIONS):
-        q = (low + high) / 2
-        total = (1 - q**lines) / np.maximum(1 - q, 1e-12)
-        low, high = np.where(total < decayed, q, low), np.where(total < decayed, high, q)
-    days = -PRODUCT_HALF_LIFE_DAYS * np.log2(np.maximum((low + high) / 2, 1e-300))
-    return np.where(lines >= FEWEST_LINES, days, np.nan)
+    days = np.empty(lines.size)
+    _fill_intervals(lines, decayed, days)
+    return days
 
 
-def due_of_all(profiles: Profiles, as_of: Instant, limit: int = LIMIT) -> list[Due]:
-    """What each customer buys again and again, and when it runs out.
+@compiled
+def _fill_intervals(lines: Integers, decayed: Floats, days: Floats) -> None:
+    for at in range(days.size):
+        days[at] = interval_days(lines[at], decayed[at])
+
+
+@compiled
+def interval_days(lines: int, decayed: float) -> float:
+    """As :func:`repurchase_interval_days`, of one product."""
+    if lines < FEWEST_LINES:
+        return np.nan
+    # An endless sum of powers comes to 1 / (1 - q), so this lies left of the root; Newton's method goes past it at the
+    # first step and then comes back to it without going past again, for the sum is convex.
+    q = max(1.0 - 1.0 / max(decayed, 1.0), 0.0)
+    for _ in range(_MOST_STEPS):
+        total, slope = 1.0, 0.0
+        for _ in range(lines - 1):
+            slope = slope * q + total
+            total = total * q + 1.0
+        step = (total - decayed) / slope
+        q = min(max(q - step, 0.0), 1.0)
+        if abs(step) < _TOLERANCE:
+            break
+    return float(-PRODUCT_HALF_LIFE_DAYS * np.log2(max(q, _LEAST_ROOT)))
+
+
+def due_of_all(profiles: Profiles, as_of: Instant, limit: int = LIMIT) -> ProductLists:
+    """What each customer buys again and again, and the instant when it runs out, soonest first.
 
     A product that is late by more than one interval of its own is given up.
     """
     products = profiles.products
-    often = np.flatnonzero(products.lines >= FEWEST_LINES)
-    customer = np.repeat(np.arange(len(profiles)), np.diff(products.offsets))[often]
-    days = repurchase_interval_days(products.lines[often], products.decayed[often])
-    interval = days * MICROSECONDS_PER_DAY
-    due = products.last_at[often] + interval
-    wanted = np.flatnonzero((days >= SHORTEST_INTERVAL_DAYS) & (due + interval > as_of))
-    soonest = wanted[np.lexsort((due[wanted], customer[wanted]))]
-    ends = offsets_of(np.bincount(customer[wanted], minlength=len(profiles)).astype(np.int64))
-    codes, instants = products.code[often][soonest].tolist(), due[soonest].astype(np.int64).tolist()
-    found: list[Due] = []
-    for start, end in pairwise(ends.tolist()):
-        first = range(start, min(end, start + limit))
-        found.append([(products.vocabulary[codes[i]], instants[i]) for i in first])
-    return found
+    offsets, entries, days = repurchased(products.offsets, products.lines, products.decayed, products.last_at, as_of)
+    due_at = products.last_at[entries] + (days * MICROSECONDS_PER_DAY).astype(np.int64)
+    places, ends = least_of_each(offsets, due_at.astype(np.float64), limit)
+    return ProductLists(ends, products.code[entries[places]], due_at[places], products.vocabulary)
+
+
+def repurchased(
+    offsets: Integers, lines: Integers, decayed: Floats, last_at: Integers, as_of: Instant
+) -> tuple[Integers, Integers, Floats]:
+    """The products that are bought again and again and not given up: offsets, their places, and their intervals."""
+    entries, days = np.empty(lines.size, dtype=np.int64), np.empty(lines.size)
+    counts = np.zeros(len(offsets) - 1, dtype=np.int64)
+    _find_repurchased(offsets, lines, decayed, last_at, as_of, entries, days, counts)
+    ends = offsets_of(counts)
+    return ends, entries[: ends[-1]], days[: ends[-1]]
+
+
+@compiled
+def _find_repurchased(
+    offsets: Integers,
+    lines: Integers,
+    decayed: Floats,
+    last_at: Integers,
+    as_of: Instant,
+    entries: Integers,
+    days: Floats,
+    counts: Integers,
+) -> None:
+    found = 0
+    for i in range(counts.size):
+        for at in range(offsets[i], offsets[i + 1]):
+            if lines[at] < FEWEST_LINES:
+                continue
+            own = interval_days(lines[at], decayed[at])
+            waited = (as_of - last_at[at]) / MICROSECONDS_PER_DAY
+            if own >= SHORTEST_INTERVAL_DAYS and waited < 2.0 * own:
+                entries[found], days[found] = at, own
+                found += 1
+                counts[i] += 1
 
 
 def expected_next_purchase_at(profiles: Profiles, as_of: Instant) -> NDArray[np.int64]:

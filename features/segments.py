@@ -39,6 +39,11 @@ _TREND = FEATURES.index("trend_of_spend")
 
 def rfm_segments(features: NDArray[np.float64]) -> list[str]:
     """The segment of each customer, from the feature vectors; an opted-out customer is in ``no_purchase``."""
+    return [SEGMENTS[code] for code in rfm_segment_codes(features).tolist()]
+
+
+def rfm_segment_codes(features: NDArray[np.float64]) -> NDArray[np.int64]:
+    """As :func:`rfm_segments`, by their place in ``SEGMENTS``."""
     orders, recency = np.nan_to_num(features[:, _ORDERS]), features[:, _RECENCY]
     ratio = np.nan_to_num(features[:, _RATIO], nan=np.inf)
     frequent = features[:, _FREQUENCY] >= FREQUENT_PER_YEAR
@@ -55,4 +60,4 @@ def rfm_segments(features: NDArray[np.float64]) -> list[str]:
         (ratio <= GONE) & ~faithful,
         (ratio <= GONE) & faithful,
     ]
-    return [str(name) for name in np.select(rules, SEGMENTS[:-1], default=SEGMENTS[-1])]
+    return np.select(rules, np.arange(len(rules)), default=len(rules)).astype(np.int64)

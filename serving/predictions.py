@@ -11,11 +11,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from features.consent import with_consent
 from features.instant import Instant
+from features.product_lists import ProductLists
 from features.product_targets import ProductTargets
 from features.profiles import Profiles, concatenate
 from features.vector import vector
-from serving.customer_facts import moment_of, with_consent
+from serving.customer_facts import moment_of
 from serving.decision import Floats, Predictions
 from serving.eligibility import is_valid_at
 from serving.offer_table import OfferTable
@@ -63,11 +65,11 @@ class LifetimeValue(Protocol):
 
 
 class FavouriteProduct(Protocol):
-    def rank(self, profiles: Profiles, as_of: Instant, limit: int, /) -> Sequence[tuple[list[str], list[float]]]: ...
+    def ranked_lists(self, profiles: Profiles, as_of: Instant, limit: int, /) -> ProductLists: ...
     def rank_new(
         self, profiles: Profiles, as_of: Instant, limit: int, /
     ) -> Sequence[tuple[list[str], list[float]]]: ...
-    def due(self, profiles: Profiles, as_of: Instant, limit: int, /) -> list[list[tuple[str, Instant]]]: ...
+    def due_lists(self, profiles: Profiles, as_of: Instant, limit: int, /) -> ProductLists: ...
     def facts_of(self, targets: ProductTargets, /) -> Any: ...
     def affinities(
         self, profiles: Profiles, as_of: Instant, targets: ProductTargets, facts: Any, is_asked: Flags, /
@@ -92,7 +94,8 @@ class Models:
     """The models of one brand that are in use; ``None`` where none was trained. The mappings are by model name.
 
     ``trained_until`` is the instant just after the last one that a model may have learned from. ``missing_versions``
-    are those that were to be used and are not there; what else there is of that model is used instead.
+    are those that were to be used and are not there; what else there is of that model is used instead. ``unloadable``
+    says of a champion that is there which version it is and why it cannot be used.
     """
 
     churn: Churn | None = None
@@ -104,12 +107,14 @@ class Models:
     horizon_days: Mapping[str, float] = field(default_factory=dict)
     trained_until: Mapping[str, Instant] = field(default_factory=dict)
     missing_versions: Mapping[str, str] = field(default_factory=dict)
+    unloadable: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def missing(self) -> dict[str, str]:
-        """The reason by model, of those that are not there."""
+        """The reason by model, of those that cannot be asked."""
         present = (self.churn, self.lifetime_value, self.favourite_product, self.send_time)
-        return {name: "not trained" for name, model in zip(NAMES, present, strict=True) if model is None}
+        absent = [name for name, model in zip(NAMES, present, strict=True) if model is None]
+        return {name: self.unloadable.get(name, f"no {name} model has been trained") for name in absent}
 
 
 def predict(models: Models, profile: Profiles, decided_at: Instant, offers: OfferTable) -> Predictions:

@@ -11,25 +11,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.consent import with_consent
 from features.instant import MICROSECONDS_PER_DAY, Instant
+from features.product_lists import ProductLists
 from features.profiles import Profiles
 from features.replenishment import LIMIT, UNKNOWN, Due, due_of_all, expected_next_purchase_at
-from features.segments import rfm_segments
+from features.segments import SEGMENTS, rfm_segment_codes
 from features.vector import vector
 from serving.channel import strengths_of_all
-from serving.customer_facts import with_consent
 from serving.decision import Floats
 from serving.predictions import CHURN, LIFETIME_VALUE, Models, Spend, horizon_days
+from serving.score_lists import NumberLists, WordLists, Words, categories_of
 from serving.score_notes import OUTPUTS_OF_MODEL, WITHIN_DAYS, Note, fallbacks, notes_of, notes_on_empty
-from training.models.churn import risk_band
+from training.models.churn import HIGH_RISK, MEDIUM_RISK, risk_band
 from training.models.lifetime_value import decayed_spend
 
 DEFAULT_HORIZON_DAYS = 90
 MOST_BUY_NOTHING = 0.5
 """The chance of churn above which the middle of the time to the next purchase lies beyond the horizon."""
 
-Column = NDArray[Any] | list[Any] | None
-"""One value a customer: numbers (NaN or ``UNKNOWN``: nothing known), rows of numbers, or as they are; or nothing."""
+RISK_BANDS = tuple(risk_band(chance) for chance in (0.0, MEDIUM_RISK, HIGH_RISK))
+
+Column = NDArray[Any] | Words | WordLists | NumberLists | ProductLists | None
+"""One value a customer: numbers (NaN or ``UNKNOWN``: nothing known), rows of numbers, words, lists; or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +79,11 @@ def score_columns(
         **_of_favourites(models, usable, as_of, categories, favourites),
         **_of_hours(models, usable, as_of),
         "best_channel": channels,
-        "rfm_segment": rfm_segments(features),
-        "replenishment": due_of(models, usable, as_of),
+        "rfm_segment": Words(rfm_segment_codes(features), SEGMENTS),
+        "replenishment": _due_lists(models, usable, as_of),
     }
-    notes = notes_of(profiles, usable, models, as_of) + notes_on_empty(usable, next_purchase == UNKNOWN, channels)
+    notes = notes_of(profiles, usable, models, as_of)
+    notes += notes_on_empty(usable, next_purchase == UNKNOWN, channels.codes < 0)
     common = fallbacks(models, as_of)
     return ScoreColumns(profiles.customer_ids, brand, as_of, horizon, values, models.versions, common, notes)
 
@@ -96,7 +101,7 @@ def _of_churn(models: Models, features: Floats, as_of: Instant, horizon: float) 
         "churn_probability": probability,
         "churn_probability_low": low,
         "churn_probability_high": high,
-        "churn_risk_band": [risk_band(chance) for chance in probability.tolist()],
+        "churn_risk_band": Words(np.digitize(probability, (MEDIUM_RISK, HIGH_RISK)), RISK_BANDS),
         "money_at_risk": probability * decayed_spend(features, horizon),
         "churn_probability_own_rhythm": own,
         "own_rhythm_days": own_days,
@@ -131,25 +136,23 @@ def _of_favourites(
 ) -> dict[str, Column]:
     if models.favourite_product is None:
         return dict.fromkeys(("favourite_products", "favourite_scores", "favourite_categories"))
-    ranked = models.favourite_product.rank(profiles, as_of, limit)
+    ranked = models.favourite_product.ranked_lists(profiles, as_of, limit)
     return {
-        "favourite_products": [list(ids) for ids, _ in ranked],
-        "favourite_scores": [[float(one) for one in scores] for _, scores in ranked],
-        "favourite_categories": [_categories_of(ids, categories) for ids, _ in ranked],
+        "favourite_products": WordLists(ranked.offsets, ranked.code, ranked.vocabulary),
+        "favourite_scores": NumberLists(ranked.offsets, ranked.value),
+        "favourite_categories": categories_of(ranked, categories),
     }
 
 
 def due_of(models: Models, profiles: Profiles, as_of: Instant) -> list[Due]:
     """By what was bought again by whom, where a model has learned it; else by the customer's own interval."""
+    return _due_lists(models, profiles, as_of).pairs()
+
+
+def _due_lists(models: Models, profiles: Profiles, as_of: Instant) -> ProductLists:
     if models.favourite_product is None:
         return due_of_all(profiles, as_of)
-    return models.favourite_product.due(profiles, as_of, LIMIT)
-
-
-def _categories_of(product_ids: Sequence[str], categories: Mapping[str, str | None]) -> list[str]:
-    """The categories of the favourites, each once, that of the best first."""
-    named = (categories.get(product_id) for product_id in product_ids)
-    return list(dict.fromkeys(category for category in named if category is not None))
+    return models.favourite_product.due_lists(profiles, as_of, LIMIT)
 
 
 def _of_hours(models: Models, profiles: Profiles, as_of: Instant) -> dict[str, Column]:
@@ -159,14 +162,13 @@ def _of_hours(models: Models, profiles: Profiles, as_of: Instant) -> dict[str, C
     return {"send_time_scores": scores, "best_send_hour": scores.argmax(axis=1).astype(np.int64)}
 
 
-def _best_channels(profiles: Profiles) -> list[str | None]:
+def _best_channels(profiles: Profiles) -> Words:
     """The channel by which each was best reached, the first of those that are alike."""
     channels = profiles.channels
     heard = strengths_of_all(channels)
     customer = np.repeat(np.arange(len(profiles)), np.diff(channels.offsets))
     order = np.lexsort((np.arange(len(heard)), -heard, customer))
     best, first = np.unique(customer[order], return_index=True)
-    found: list[str | None] = [None] * len(profiles)
-    for row, code in zip(best.tolist(), channels.code[order][first].tolist(), strict=True):
-        found[row] = channels.vocabulary[code]
-    return found
+    found = np.full(len(profiles), -1, dtype=np.int64)
+    found[best] = channels.code[order][first]
+    return Words(found, channels.vocabulary)

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from features.product_lists import ProductLists
 from features.replenishment import UNKNOWN
 from serving.parquet import complete_file
 from serving.predictions import NAMES
 from serving.score_columns import Column, ScoreColumns
+from serving.score_lists import NumberLists, WordLists, Words
 from serving.score_notes import coded
 from serving.score_offers import OfferScores
 from serving.scoring import COLUMNS
@@ -41,12 +44,7 @@ def _scores_table(batch: ScoreColumns, schema: "pyarrow.Schema") -> "pyarrow.Tab
     columns: dict[str, Any] = {
         "customer_id": pa.array(batch.customer_ids, pa.string()),
         **{name: pa.repeat(pa.scalar(value, schema.field(name).type), count) for name, value in alike.items()},
-        **{
-            name: _cells(values, count, schema.field(name).type)
-            for name, values in batch.values.items()
-            if name != "replenishment"
-        },
-        "replenishment": _due(batch.values["replenishment"], schema.field("replenishment").type),
+        **{name: _cells(values, count, schema.field(name).type) for name, values in batch.values.items()},
         "model_versions": _alike(batch.model_versions, count, schema.field("model_versions").type),
         "fallbacks": _told(batch, schema.field("fallbacks").type),
     }
@@ -58,26 +56,34 @@ def _cells(values: Column, count: int, kind: "pyarrow.DataType") -> "pyarrow.Arr
 
     if values is None:
         return pa.nulls(count, kind)
-    if isinstance(values, list):
-        return pa.array(values, kind)
+    if isinstance(values, Words):
+        return _words(values.codes, values.labels)
+    if isinstance(values, WordLists):
+        return _lists(values.offsets, _words(values.codes, values.labels))
+    if isinstance(values, NumberLists):
+        return _lists(values.offsets, pa.array(values.numbers))
+    if isinstance(values, ProductLists):
+        told = (_words(values.code, values.vocabulary), pa.array(values.value).cast(kind.value_type.field(1).type))
+        return _lists(values.offsets, pa.StructArray.from_arrays(told, fields=list(kind.value_type)))
     if values.ndim > 1:
-        offsets = np.arange(count + 1, dtype=np.int32) * values.shape[1]
-        return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
+        return _lists(np.arange(count + 1) * values.shape[1], pa.array(values.ravel()))
     unknown = np.isnan(values) if values.dtype.kind == "f" else values == UNKNOWN
     return pa.array(values, mask=unknown).cast(kind)
 
 
-def _due(lists: Column, kind: "pyarrow.DataType") -> "pyarrow.Array":
-    """From flat columns: a dictionary for each product would take longer than all the rest."""
+def _words(codes: NDArray[np.integer], labels: Sequence[str]) -> "pyarrow.Array":
+    """Only the labels that are there are made text; -1 is null."""
     import pyarrow as pa
 
-    known: list[Any] = lists if isinstance(lists, list) else []
-    offsets = np.concatenate([[0], np.cumsum([len(one) for one in known])]).astype(np.int32)
-    products = pa.array([product_id for one in known for product_id, _ in one], pa.string())
-    due_at = pa.array([at for one in known for _, at in one], kind.value_type.field("due_at").type)
-    return pa.ListArray.from_arrays(
-        pa.array(offsets), pa.StructArray.from_arrays([products, due_at], ["product_id", "due_at"])
-    )
+    used, place = np.unique(codes, return_inverse=True)
+    words = pa.array([None if code < 0 else labels[code] for code in used.tolist()], pa.string())
+    return words.take(pa.array(place))
+
+
+def _lists(offsets: NDArray[np.int64], values: "pyarrow.Array") -> "pyarrow.Array":
+    import pyarrow as pa
+
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values)
 
 
 def _alike(values: Mapping[str, str], count: int, kind: "pyarrow.DataType") -> "pyarrow.Array":

@@ -49,9 +49,7 @@ class Note:
 
 def fallbacks(models: Models, as_of: Instant) -> dict[str, str]:
     """By output, what holds for everybody: why it is empty, or what to beware of."""
-    notes = {
-        output: f"no {name} model has been trained" for name in models.missing for output in OUTPUTS_OF_MODEL[name]
-    }
+    notes = {output: reason for name, reason in models.missing.items() for output in OUTPUTS_OF_MODEL[name]}
     if models.churn is not None and models.churn_interval is None:
         notes |= dict.fromkeys(INTERVAL_OF_CHURN, "the champion was trained before intervals were kept")
     for name, until in models.trained_until.items():
@@ -98,14 +96,13 @@ def notes_without_purchases(profiles: Profiles, usable: Profiles, models: Models
     return [note for note in notes if note.rows.any()]
 
 
-def notes_on_empty(usable: Profiles, next_purchase_unknown: Flags, channels: Sequence[str | None]) -> list[Note]:
+def notes_on_empty(usable: Profiles, next_purchase_unknown: Flags, channel_unknown: Flags) -> list[Note]:
     """Why what is read off the profile is empty."""
     few = np.diff(usable.orders.offsets) < 2
-    unknown = np.array([channel is None for channel in channels], dtype=np.bool_)
     notes = [
         Note(("expected_next_purchase_at",), _TOO_FEW_PURCHASES, few & next_purchase_unknown),
         Note(("expected_next_purchase_at",), _LOST, ~few & next_purchase_unknown),
-        Note(("best_channel",), _NO_CHANNEL, unknown),
+        Note(("best_channel",), _NO_CHANNEL, channel_unknown),
     ]
     return [note for note in notes if note.rows.any()]
 

@@ -9,7 +9,10 @@ from dataclasses import dataclass, fields
 from math import isnan
 from typing import Any
 
+import numpy as np
+
 from features.instant import Instant
+from features.product_lists import ProductLists
 from features.profiles import Profiles
 from features.replenishment import UNKNOWN
 from serving.predictions import Models
@@ -92,8 +95,10 @@ def _cells(values: Column, count: int) -> Sequence[Any]:
     """One value a customer, ``None`` where nothing is known."""
     if values is None:
         return [None] * count
-    if isinstance(values, list):
-        return values
+    if isinstance(values, ProductLists):
+        return values.pairs()
+    if not isinstance(values, np.ndarray):
+        return values.values()
     if values.ndim > 1:
         return list(values.tolist())
     if values.dtype.kind == "f":

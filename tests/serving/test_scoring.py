@@ -8,6 +8,7 @@ from features.batching import to_batch
 from features.entities import Offer, OfferKind
 from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY, parse, to_datetime
+from features.product_lists import ProductLists
 from features.profile import fold
 from features.profiles import concatenate, empty
 from features.replenishment import due_of_all
@@ -75,13 +76,16 @@ class AlwaysMilk:
     def __init__(self):
         self.prepared = 0
 
-    def rank(self, profiles, _as_of, limit):
-        return [(["milk", "cheese", "tea"][:limit], [0.5, 0.3, 0.1][:limit])] * len(profiles)
+    def ranked_lists(self, profiles, _as_of, limit):
+        many, listed = len(profiles), min(limit, 3)
+        scores = np.tile([0.5, 0.3, 0.1][:listed], many)
+        offsets = np.arange(many + 1) * listed
+        return ProductLists(offsets, np.tile(np.arange(listed), many), scores, ["milk", "cheese", "tea"])
 
     def rank_new(self, profiles, _as_of, limit):
         return [(["rye"][:limit], [0.1][:limit])] * len(profiles)
 
-    def due(self, profiles, as_of, limit):
+    def due_lists(self, profiles, as_of, limit):
         return due_of_all(profiles, as_of, limit)
 
     def facts_of(self, targets):
@@ -332,7 +336,8 @@ def test_what_is_due_is_what_the_profile_says_of_each():
     people = concatenate([profile(*of) for of in rhythms])
 
     for limit in (2, 10):
-        assert due_of_all(people, NOW, limit) == [due_of_all(people.take([row]), NOW, limit)[0] for row in range(3)]
+        alone = [due_of_all(people.take([row]), NOW, limit).pairs()[0] for row in range(3)]
+        assert due_of_all(people, NOW, limit).pairs() == alone
 
 
 def test_a_file_of_nobody_has_all_columns(tmp_path):

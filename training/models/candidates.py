@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 
 from features.compiled import compiled
 from features.instant import MICROSECONDS_PER_DAY, Instant
-from training.models.collaborative_filtering import Tastes, taste_of
-from training.models.exploration import MOST_AFTER, MOST_NEAR, MOST_POPULAR, dot, explore
-from training.models.next_purchases import SCORES, SHARE_RECENT, NextPurchases, score_transitions
+from training.models.collaborative_filtering import Tastes, dot, nearness_of, taste_of
+from training.models.exploration import MOST_AFTER, MOST_NEAR, MOST_POPULAR, explore
+from training.models.next_purchases import (
+    SCORES,
+    SHARE_RECENT,
+    NextPurchases,
+    Sources,
+    add_transitions,
+    write_transition_scores,
+)
 from training.models.product_knowledge import ProductKnowledge, own_gap_days
 from training.models.purchase_histories import HALF_LIFE_DAYS, Codes, Floats, Integers, PurchaseHistories, orders_since
 
@@ -105,30 +112,48 @@ def rhythm_at(as_of: Instant, order_at: Integers, order_lines: Floats | Integers
 
 
 class Known(NamedTuple):
-    """All that is known of products, from whatever customers it was learned."""
+    """All that is known of products, from whatever customers it was learned.
+
+    ``near`` (k, popular products) are the factors of those that may be near in taste, laid out to be read at once.
+    """
 
     products: ProductKnowledge
     following: NextPurchases
     tastes: Tastes
+    near: NDArray[np.float32]
+
+
+def known_of(products: ProductKnowledge, following: NextPurchases, tastes: Tastes) -> Known:
+    return Known(products, following, tastes, np.ascontiguousarray(tastes.factors[products.popular].T))
+
+
+class Room(NamedTuple):
+    """To work in, for one customer after the other, of whom no trace is left.
+
+    ``sums`` (products + 1, SCORES) zeros, ``touched`` (products + 2), ``is_taken`` (products + 1) false.
+    """
+
+    sums: Floats
+    touched: Codes
+    is_taken: NDArray[np.bool_]
+
+
+@compiled
+def room_for(known: Known) -> Room:
+    products = known.tastes.factors.shape[0]
+    is_taken = np.zeros(products, dtype=np.bool_)
+    return Room(np.zeros((products, SCORES)), np.empty(products + 1, dtype=np.int32), is_taken)
 
 
 @compiled
 def fill_candidates(
-    i: int,
-    histories: PurchaseHistories,
-    known: Known,
-    scores: Floats,
-    touched: Codes,
-    entry: Integers,
-    code: Codes,
-    rows: Floats,
-) -> int:
-    """Writes the candidates of customer ``i`` and returns how many there are.
+    i: int, histories: PurchaseHistories, known: Known, room: Room, entry: Integers, code: Codes, rows: Floats
+) -> tuple[int, int]:
+    """Writes the candidates of customer ``i``, own ones first, and returns how many of these there are and how many in
+    all.
 
     Parameters
     ----------
-    scores, touched
-        (products + 1, SCORES), zeros before and after, and (products + 1): room to work in.
     entry, code
         (MOST_CANDIDATES): the position in ``histories`` of an own candidate, -1 of an explored one; the model's code.
     rows
@@ -142,18 +167,20 @@ def fill_candidates(
         code[rank] = histories.code[entry[rank]]
     owned = histories.code[first:last]
     taste = taste_of(known.tastes, owned, histories.lines[first:last], by_count[:MOST_FOLDED_IN])
-    met = touched[: score_transitions(i, by_count, histories, known.following, scores, touched)]
-    count = int(own) + explore(owned, known.products, known.following, known.tastes, taste, scores, met, code[own:])
+    met, sources = add_transitions(i, by_count, histories, known.following, room.sums, room.touched)
+    touched, popular = room.touched[:met], known.products.popular
+    nearness = nearness_of(taste, known.near)
+    count = own + explore(owned, popular, known.following, nearness, room.sums, touched, room.is_taken, code[own:])
     entry[own:count] = -1
     rows[:count] = np.nan
     _fill_own(histories, i, entry[:own], rows)
     orders = histories.order_offsets[i + 1] - histories.order_offsets[i]
     for rank in range(count):
         _fill_product(known.products, code[rank], dot(taste, known.tastes.factors[code[rank]]), rows[rank])
-        _fill_following(known.following, code[rank], scores[code[rank]], orders, rows[rank])
-    for to in met:
-        scores[to] = 0.0
-    return count
+        _fill_following(known.following, code[rank], room.sums[code[rank]], sources, orders, rows[rank])
+    for to in touched:
+        room.sums[to] = 0.0
+    return own, count
 
 
 @compiled
@@ -167,10 +194,9 @@ def fill_many(
     counts: Integers,
 ) -> None:
     """As :func:`fill_candidates`, one customer after the other, along a new first axis."""
-    scores = np.zeros((known.tastes.factors.shape[0], SCORES))
-    touched = np.empty(known.tastes.factors.shape[0], dtype=np.int32)
+    room = room_for(known)
     for at in range(customers.shape[0]):
-        counts[at] = fill_candidates(customers[at], histories, known, scores, touched, entry[at], code[at], rows[at])
+        _, counts[at] = fill_candidates(customers[at], histories, known, room, entry[at], code[at], rows[at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +211,6 @@ class Candidates:
     entry: Integers
     code: Codes
     rows: Floats
-
-    def explored(self) -> "Candidates":
-        """Of the same customers, without what they have bought."""
-        kept = self.entry < 0
-        customer = np.repeat(np.arange(len(self.counts)), self.counts)
-        counts = np.bincount(customer[kept], minlength=len(self.counts)).astype(np.int64)
-        return Candidates(counts, self.entry[kept], self.code[kept], self.rows[kept])
 
 
 def candidates_of(customers: Integers, histories: PurchaseHistories, known: Known) -> Candidates:
@@ -241,10 +260,12 @@ def _fill_product(knowledge: ProductKnowledge, code: int, taste: float, row: Flo
 
 
 @compiled
-def _fill_following(following: NextPurchases, code: int, scores: Floats, orders: int, row: Floats) -> None:
+def _fill_following(
+    following: NextPurchases, code: int, sums: Floats, sources: Sources, orders: int, row: Floats
+) -> None:
     row[19] = orders
     row[20] = following.bought[code]
     row[21] = following.explored[code]
     row[22] = following.returned[code]
-    row[23:27] = scores
-    row[27] = scores[SHARE_RECENT] / np.exp(following.bought[code])
+    write_transition_scores(sums, sources, following.target[code], row[23:27])
+    row[27] = row[23 + SHARE_RECENT] / np.exp(following.bought[code])

@@ -86,6 +86,24 @@ def taste_of(tastes: Tastes, code: Codes, lines: Floats, chosen: Integers) -> Fl
 
 
 @compiled
+def dot(taste: Floats, factors: NDArray[np.float32]) -> float:
+    total = 0.0
+    for f in range(taste.shape[0]):
+        total += taste[f] * factors[f]
+    return total
+
+
+@compiled
+def nearness_of(taste: Floats, factors: NDArray[np.float32]) -> Floats:
+    """The dot product of a taste (k) with each of the products of factors (k, products)."""
+    total = np.zeros(factors.shape[1])
+    for f in range(taste.shape[0]):
+        for at in range(factors.shape[1]):
+            total[at] += taste[f] * factors[f, at]
+    return total
+
+
+@compiled
 def cholesky_solve(a: Floats, b: Floats) -> Floats:
     """x with A x = b for a positive definite A, of which the lower triangle is read and overwritten.
 

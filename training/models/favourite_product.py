@@ -10,19 +10,22 @@ import numpy as np
 
 from features.id_table import IdTable
 from features.instant import Instant
+from features.product_lists import ProductLists
 from features.product_targets import ProductTargets
+from features.profile_tables import offsets_of
 from features.profiles import Profiles
 from training.errors import TrainingError
 from training.evaluation import Evaluation
 from training.models.affinity import AffinityWeights, Flags, TargetFacts, facts_of_targets, fill_chances
 from training.models.calibration import Platt
-from training.models.candidates import Candidates, Known, candidates_of
+from training.models.candidates import MOST_CANDIDATES, Known, known_of
 from training.models.collaborative_filtering import Tastes
 from training.models.manifest import read_manifest, write_manifest
 from training.models.next_purchases import NextPurchases
 from training.models.product_knowledge import ProductKnowledge
-from training.models.purchase_histories import Floats, PurchaseHistories, histories_of
-from training.models.replenishment import DueProducts, Replenishment
+from training.models.purchase_histories import Codes, Floats, Integers, PurchaseHistories, histories_of
+from training.models.ranking import fill_best
+from training.models.replenishment import Replenishment
 from training.models.trees import FlatTrees
 from training.search_space import Range
 
@@ -31,8 +34,9 @@ if TYPE_CHECKING:
 
 RankedProducts = tuple[list[str], list[float]]
 """Product ids, best first, and their scores."""
+DueProducts = list[tuple[str, Instant]]
+"""(product_id, when it runs out), soonest first."""
 
-CUSTOMERS_AT_A_TIME = 512
 ARRAYS_FILE = "favourite_product.npz"
 VOCABULARY_FILE = "vocabulary.json"
 TREES = "ranker"
@@ -67,6 +71,10 @@ class FavouriteProductModel:
     horizon_days: int
     importance: dict[str, float]
     codes: Mapping[str, int] = field(repr=False)
+    known: Known = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "known", known_of(self.knowledge, self.following, self.tastes))
 
     @classmethod
     def fit(
@@ -84,53 +92,79 @@ class FavouriteProductModel:
 
     def rank(self, profiles: Profiles, as_of: Instant, limit: int) -> list[RankedProducts]:
         """One list a customer, at most ``limit`` long; the score is the chance to be in the next order, roughly."""
-        return self._ranked(profiles, as_of, limit, is_new_only=False)
+        return self.ranked_lists(profiles, as_of, limit).columns()
 
     def rank_new(self, profiles: Profiles, as_of: Instant, limit: int) -> list[RankedProducts]:
         """As :meth:`rank`, of products alone that the customer has never bought; at most ``MOST_EXPLORED``."""
-        return self._ranked(profiles, as_of, limit, is_new_only=True)
+        return self._ranked(profiles, as_of, limit, is_new_only=True).columns()
+
+    def ranked_lists(self, profiles: Profiles, as_of: Instant, limit: int) -> ProductLists:
+        """What :meth:`rank` gives, for very many customers."""
+        return self._ranked(profiles, as_of, limit, is_new_only=False)
 
     def due(self, profiles: Profiles, as_of: Instant, limit: int = 10) -> list[DueProducts]:
         """What each customer buys again and again, and when it runs out, soonest first."""
+        return self.due_lists(profiles, as_of, limit).pairs()
+
+    def due_lists(self, profiles: Profiles, as_of: Instant, limit: int) -> ProductLists:
+        """What :meth:`due` gives, for very many customers."""
         histories = histories_of(profiles, as_of, self.codes)
         return self.replenishment.due(profiles, histories, self.knowledge.gap_days, limit)
 
-    def _ranked(self, profiles: Profiles, as_of: Instant, limit: int, *, is_new_only: bool) -> list[RankedProducts]:
+    def _ranked(self, profiles: Profiles, as_of: Instant, limit: int, *, is_new_only: bool) -> ProductLists:
         histories = histories_of(profiles, as_of, self.codes)
         buyers = np.flatnonzero(np.diff(histories.product_offsets))
-        ranked = [self._popular(limit) if len(buyers) < len(profiles) else ([], [])] * len(profiles)
-        for start in range(0, len(buyers), CUSTOMERS_AT_A_TIME):
-            chosen = buyers[start : start + CUSTOMERS_AT_A_TIME]
-            found = candidates_of(chosen, histories, Known(self.knowledge, self.following, self.tastes))
-            lists = self._lists(found.explored() if is_new_only else found, histories, profiles, limit)
-            for i, ranking in zip(chosen.tolist(), lists, strict=True):
-                ranked[i] = ranking
-        return ranked
+        shape = (len(buyers), min(limit, MOST_CANDIDATES))
+        counts, entry = np.empty(len(buyers), dtype=np.int64), np.empty(shape, dtype=np.int64)
+        code, raw = np.empty(shape, dtype=np.int32), np.empty(shape)
+        fill_best(buyers, histories, self.known, self.trees.forest, is_new_only, counts, entry, code, raw)
+        listed = np.arange(shape[1]) < counts[:, None]
+        codes, vocabulary = self._named(entry[listed], code[listed], histories, profiles.products.vocabulary)
+        scores = self.calibration.probability(raw[listed])
+        return self._with_strangers(buyers, counts, codes, scores, vocabulary, len(profiles), limit)
 
-    def _popular(self, limit: int) -> RankedProducts:
+    def _named(
+        self, entry: Integers, code: Codes, histories: PurchaseHistories, bought: Sequence[str]
+    ) -> tuple[Codes, Sequence[str]]:
+        """Codes into a vocabulary that also has what customers bought and the model does not know."""
+        unknown = np.flatnonzero(code < 0)
+        if not unknown.size:
+            return code, self.vocabulary
+        others, place = np.unique(histories.product[entry[unknown]], return_inverse=True)
+        code[unknown] = len(self.vocabulary) + place
+        return code, (*self.vocabulary, *(bought[product] for product in others.tolist()))
+
+    def _with_strangers(
+        self,
+        buyers: Integers,
+        counts: Integers,
+        codes: Codes,
+        scores: Floats,
+        vocabulary: Sequence[str],
+        customers: int,
+        limit: int,
+    ) -> ProductLists:
+        """Lists of everybody: those who have bought nothing get what everyone buys."""
+        popular, chances = self._popular(limit)
+        lengths = np.full(customers, len(popular), dtype=np.int64)
+        lengths[buyers] = counts
+        offsets = offsets_of(lengths)
+        is_buyer = np.zeros(customers, dtype=np.bool_)
+        is_buyer[buyers] = True
+        of_buyers = np.repeat(is_buyer, lengths)
+        strangers = customers - len(buyers)
+        all_codes, all_scores = np.empty(offsets[-1], dtype=np.int32), np.empty(offsets[-1])
+        all_codes[of_buyers], all_codes[~of_buyers] = codes, np.tile(popular, strangers)
+        all_scores[of_buyers], all_scores[~of_buyers] = scores, np.tile(chances, strangers)
+        return ProductLists(offsets, all_codes, all_scores, vocabulary)
+
+    def _popular(self, limit: int) -> tuple[Codes, Floats]:
         """For those who have bought nothing: what everyone buys, of as many products as a first order is expected to
         hold."""
         popularity = np.exp(self.knowledge.popularity[:-1])
         codes = self.knowledge.popular[:limit]
         expected = np.exp(self.weights.new[0]) * popularity[codes] / popularity.sum()
-        return [self.vocabulary[code] for code in codes.tolist()], (1.0 - np.exp(-expected)).tolist()
-
-    def _lists(
-        self, found: Candidates, histories: PurchaseHistories, profiles: Profiles, limit: int
-    ) -> list[RankedProducts]:
-        bought = profiles.products.vocabulary
-        raw = self.trees.predict_raw(found.rows)
-        scores = self.calibration.probability(raw)
-        ranked, start = [], 0
-        for count in found.counts.tolist():
-            best = start + np.argsort(-raw[start : start + count], kind="stable")[:limit]
-            start += count
-            ids = [
-                bought[histories.product[entry]] if entry >= 0 else self.vocabulary[code]
-                for entry, code in zip(found.entry[best].tolist(), found.code[best].tolist(), strict=True)
-            ]
-            ranked.append((ids, scores[best].tolist()))
-        return ranked
+        return codes, 1.0 - np.exp(-expected)
 
     def facts_of(self, targets: ProductTargets) -> TargetFacts:
         """The targets made ready for :meth:`affinities`."""

@@ -8,7 +8,7 @@ import numpy as np
 from training.errors import NotEnoughData
 from training.models.affinity_weights import Answered, fit_affinity
 from training.models.calibration import Platt, fit_platt
-from training.models.candidates import Known
+from training.models.candidates import known_of
 from training.models.collaborative_filtering import Tastes, learn_tastes
 from training.models.favourite_product import FavouriteProductModel
 from training.models.learning_to_rank import RankingRows, fit_ranker, gains, ranking_rows
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from features.profiles import Profiles
 
 DEFAULTS: Mapping[str, float | int] = {
-    "trees": 100,
+    "trees": 60,
     "leaves": 31,
-    "learning_rate": 0.08,
+    "depth": 6,
+    "learning_rate": 0.12,
     "least_rows_in_leaf": 200,
     "factors": 32,
     "taste_weight": 4.0,
@@ -129,7 +130,7 @@ def _rows(
     over = [asked_of(example) for example in examples[:k] if example.ends_at <= asked.histories.as_of]
     for among, learned_from in [(asked_of(asked)[2], over)] if over else folds_of(asked, seed):
         following = learn_next_purchases(learned_from, products)
-        yield ranking_rows(asked.histories, asked.baskets, Known(answered.knowledge, following, tastes), among, seed)
+        yield ranking_rows(asked.histories, asked.baskets, known_of(answered.knowledge, following, tastes), among, seed)
 
 
 def asked_of(example: Example) -> Asked:

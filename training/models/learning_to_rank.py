@@ -84,6 +84,7 @@ def fit_ranker(examples: Sequence[RankingRows], parameters: Mapping[str, float |
         "objective": "lambdarank",
         "lambdarank_truncation_level": 30,
         "num_leaves": int(parameters["leaves"]),
+        "max_depth": int(parameters["depth"]),
         "learning_rate": parameters["learning_rate"],
         "min_data_in_leaf": int(parameters["least_rows_in_leaf"]),
         "max_bin": 63,

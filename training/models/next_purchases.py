@@ -153,13 +153,22 @@ def _most_frequent(starts: Integers, frequency: Floats) -> Integers:
     return kept[:count]
 
 
-@compiled
-def score_transitions(
-    i: int, chosen: Integers, histories: PurchaseHistories, known: NextPurchases, scores: Floats, touched: Codes
-) -> int:
-    """Adds (products + 1, SCORES) for customer ``i``, writes the codes that got any and returns how many.
+class Sources(NamedTuple):
+    """The products of a customer from which transitions started: the sum of their weights, and how many there were."""
 
-    ``chosen`` are places among the customer's products; ``scores`` must come as zeros.
+    recent: float
+    all: float
+
+
+@compiled
+def add_transitions(
+    i: int, chosen: Integers, histories: PurchaseHistories, known: NextPurchases, sums: Floats, touched: Codes
+) -> tuple[int, Sources]:
+    """Adds the sums that :func:`write_transition_scores` divides, of customer ``i``; writes the codes that got any and
+    returns how many.
+
+    ``chosen`` are places among the customer's products; ``sums`` (products + 1, SCORES) must come as zeros, ``touched``
+    with room for one code more than there are.
     """
     first = histories.product_offsets[i]
     total_recent, total, count = 1e-9, 1e-9, 0
@@ -170,18 +179,23 @@ def score_transitions(
         weight = RECENCY_PER_ORDER ** orders_since(i, first + at, histories)
         total_recent += weight
         total += 1.0
+        source = known.source[code]
         for place in range(known.offsets[code], known.offsets[code + 1]):
             to, share = known.code[place], known.share[place]
-            if scores[to, SHARE_ALL] == 0.0:
-                touched[count] = to
-                count += 1
-            scores[to, SHARE_RECENT] += weight * share
-            scores[to, COSINE_RECENT] += weight * share * known.source[code]
-            scores[to, SHARE_ALL] += share
-            scores[to, COSINE_ALL] += share * known.source[code]
-    for to in touched[:count]:
-        scores[to, SHARE_RECENT] /= total_recent
-        scores[to, COSINE_RECENT] /= known.target[to] * np.sqrt(total_recent)
-        scores[to, SHARE_ALL] /= total
-        scores[to, COSINE_ALL] /= known.target[to] * np.sqrt(total)
-    return count
+            # Written each time and kept the first time: a branch would be mispredicted every third time.
+            touched[count] = to
+            count += sums[to, SHARE_ALL] == 0.0
+            sums[to, SHARE_RECENT] += weight * share
+            sums[to, COSINE_RECENT] += weight * share * source
+            sums[to, SHARE_ALL] += share
+            sums[to, COSINE_ALL] += share * source
+    return count, Sources(total_recent, total)
+
+
+@compiled
+def write_transition_scores(sums: Floats, sources: Sources, target: float, into: Floats) -> None:
+    """Writes the SCORES of a product from its sums; ``target`` is its own of :class:`NextPurchases`."""
+    into[SHARE_RECENT] = sums[SHARE_RECENT] / sources.recent
+    into[COSINE_RECENT] = sums[COSINE_RECENT] / (target * np.sqrt(sources.recent))
+    into[SHARE_ALL] = sums[SHARE_ALL] / sources.all
+    into[COSINE_ALL] = sums[COSINE_ALL] / (target * np.sqrt(sources.all))

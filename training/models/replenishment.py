@@ -1,17 +1,17 @@
 """When what a customer buys again and again will next be bought: trees on how often, how long ago and how regularly."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from features.compiled import compiled
-from features.instant import MICROSECONDS_PER_DAY, Instant
+from features.instant import MICROSECONDS_PER_DAY
+from features.product_lists import ProductLists, least_of_each
 from features.profiles import Profiles
-from features.replenishment import FEWEST_LINES, SHORTEST_INTERVAL_DAYS, repurchase_interval_days
+from features.replenishment import FEWEST_LINES, repurchase_interval_days, repurchased
 from training.models.candidates import rhythm_of
-from training.models.purchase_histories import Floats, Integers, PurchaseHistories, customer_of, orders_since
+from training.models.purchase_histories import Floats, Integers, PurchaseHistories, orders_since
 from training.models.trees import FlatTrees
 
 DUE_TERMS = (
@@ -27,8 +27,6 @@ DUE_TERMS = (
     "days_since_order",
 )
 TREES = "replenishment"
-DueProducts = list[tuple[str, Instant]]
-"""(product_id, when it runs out), soonest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +43,25 @@ class Replenishment:
         ``gap_days`` is that of each product code and, last, of those outside the vocabulary.
         """
         entries = np.flatnonzero(histories.lines >= FEWEST_LINES)
-        terms = due_terms(histories, entries, gap_days)
-        if self.trees is None:
-            return entries, np.maximum(terms[:, 0] - terms[:, 1], 0.0)
-        return entries, np.maximum(self.trees.predict_raw(terms), 0.0)
+        own = repurchase_interval_days(histories.lines[entries].astype(np.int64), histories.decayed_at_last[entries])
+        return entries, self._days(histories, entries, own, gap_days)
 
-    def due(self, profiles: Profiles, histories: PurchaseHistories, gap_days: Floats, limit: int) -> list[DueProducts]:
-        """For each customer; a product that is late by more than one interval of its own is given up."""
-        entries, days = self.days(histories, gap_days)
-        own = repurchase_interval_days(profiles.products.lines[entries], profiles.products.decayed[entries])
-        waited = (histories.as_of - histories.last_at[entries]) / MICROSECONDS_PER_DAY
-        wanted = np.flatnonzero((own >= SHORTEST_INTERVAL_DAYS) & (waited < 2 * own))
-        customer = customer_of(histories.product_offsets)[entries]
-        order = wanted[np.lexsort((days[wanted], customer[wanted]))]
-        return _by_customer(customer[order], entries[order], days[order], profiles, histories.as_of, limit)
+    def due(self, profiles: Profiles, histories: PurchaseHistories, gap_days: Floats, limit: int) -> ProductLists:
+        """Instants for each customer, soonest first; a product that is late by more than one interval of its own is
+        given up.
+        """
+        products, as_of = profiles.products, histories.as_of
+        offsets, entries, own = repurchased(products.offsets, products.lines, products.decayed, products.last_at, as_of)
+        days = self._days(histories, entries, own, gap_days)
+        places, ends = least_of_each(offsets, days, limit)
+        due_at = as_of + np.rint(days[places] * MICROSECONDS_PER_DAY).astype(np.int64)
+        return ProductLists(ends, products.code[entries[places]], due_at, products.vocabulary)
+
+    def _days(self, histories: PurchaseHistories, entries: Integers, own: Floats, gap_days: Floats) -> Floats:
+        terms = due_terms(histories, entries, own, gap_days)
+        if self.trees is None:
+            return np.maximum(terms[:, 0] - terms[:, 1], 0.0)
+        return np.maximum(self.trees.predict_raw(terms), 0.0)
 
     def save(self, folder: Path) -> None:
         if self.trees is not None:
@@ -69,34 +72,24 @@ class Replenishment:
         return cls(FlatTrees.load(folder, TREES) if (folder / f"{TREES}.npz").is_file() else None)
 
 
-def _by_customer(
-    customer: Integers, entries: Integers, days: Floats, profiles: Profiles, as_of: Instant, limit: int
-) -> list[DueProducts]:
-    vocabulary: Sequence[str] = profiles.products.vocabulary
-    found: list[DueProducts] = [[] for _ in range(len(profiles))]
-    for row, entry, after in zip(customer.tolist(), entries.tolist(), days.tolist(), strict=True):
-        if len(found[row]) < limit:
-            at = as_of + round(after * MICROSECONDS_PER_DAY)
-            found[row].append((vocabulary[profiles.products.code[entry]], at))
-    return found
-
-
-def due_terms(histories: PurchaseHistories, entries: Integers, gap_days: Floats) -> Floats:
-    """(entries, len(DUE_TERMS))."""
-    lines = histories.lines[entries].astype(np.int64)
-    own = repurchase_interval_days(lines, histories.decayed_at_last[entries])
+def due_terms(histories: PurchaseHistories, entries: Integers, own: Floats, gap_days: Floats) -> Floats:
+    """(entries, len(DUE_TERMS)); the entries, in growing order, have the intervals ``own``."""
     terms = np.empty((len(entries), len(DUE_TERMS)))
-    _fill_terms(histories, entries, customer_of(histories.product_offsets)[entries], own, gap_days, terms)
+    _fill_terms(histories, entries, own, gap_days, terms)
     return terms
 
 
 @compiled
-def _fill_terms(
-    histories: PurchaseHistories, entries: Integers, customers: Integers, own: Floats, gap_days: Floats, into: Floats
-) -> None:
+def _fill_terms(histories: PurchaseHistories, entries: Integers, own: Floats, gap_days: Floats, into: Floats) -> None:
+    if not entries.size:
+        return
+    i, rhythm = 0, rhythm_of(0, histories)
     for at in range(entries.shape[0]):
-        i, j, row = customers[at], entries[at], into[at]
-        rhythm = rhythm_of(i, histories)
+        j, row = entries[at], into[at]
+        if j >= histories.product_offsets[i + 1]:
+            while j >= histories.product_offsets[i + 1]:
+                i += 1
+            rhythm = rhythm_of(i, histories)
         row[0] = own[at]
         row[1] = max(0.0, (histories.as_of - histories.last_at[j]) / MICROSECONDS_PER_DAY)
         row[2] = row[1] / max(own[at], 1.0)

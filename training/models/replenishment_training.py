@@ -40,7 +40,9 @@ def fit_replenishment(snapshots: "Sequence[Snapshot]", codes: Mapping[str, int],
         histories = histories_of(before.profiles, before.as_of, codes)
         entries, residual = repurchases(before, after)
         within = residual < before.horizon_days
-        terms.append(due_terms(histories, entries[within], usual_gap_days(histories, len(codes))))
+        chosen = entries[within]
+        own = repurchase_interval_days(histories.lines[chosen].astype(np.int64), histories.decayed_at_last[chosen])
+        terms.append(due_terms(histories, chosen, own, usual_gap_days(histories, len(codes))))
         days.append(residual[within])
     known = np.concatenate(days)
     if known.size < FEWEST_REPURCHASES:

@@ -184,7 +184,8 @@ def _is_member(value: float, forest: Forest, category_set: int) -> bool:
 
 
 @compiled
-def _write_columns(row: NDArray[np.float64], forest: Forest, into: NDArray[np.float64]) -> None:
+def write_columns(row: NDArray[np.float64], forest: Forest, into: NDArray[np.float64]) -> None:
+    """Writes what the splits compare, from the features of a row; the first column stays what it is and must be 0."""
     for column in range(1, len(into)):
         form, value = forest.column_form[column], row[forest.column_feature[column]]
         if form == NOT_MEMBER:
@@ -196,10 +197,16 @@ def _write_columns(row: NDArray[np.float64], forest: Forest, into: NDArray[np.fl
 
 
 @compiled
-def _walk_rows(
-    compared: NDArray[np.float64], forest: Forest, at: NDArray[np.uint32], sums: NDArray[np.float64]
+def walk_lanes(
+    compared: NDArray[np.float64],
+    forest: Forest,
+    first: int,
+    last: int,
+    at: NDArray[np.uint32],
+    sums: NDArray[np.float64],
 ) -> None:
-    for tree in range(len(forest.roots)):
+    """Add the trees from ``first`` to before ``last`` to the sums of LANES rows; ``at`` (LANES) is room to work in."""
+    for tree in range(first, last):
         at[:] = forest.roots[tree]
         for _ in range(forest.depths[tree]):
             for lane in range(LANES):
@@ -234,8 +241,8 @@ def _walk(features: NDArray[np.float64], forest: Forest, sums: NDArray[np.float6
     in_lanes = len(features) // LANES * LANES
     for first in range(0, in_lanes, LANES):
         for lane in range(LANES):
-            _write_columns(features[first + lane], forest, compared[lane])
-        _walk_rows(compared, forest, at, sums[first : first + LANES])
+            write_columns(features[first + lane], forest, compared[lane])
+        walk_lanes(compared, forest, 0, len(forest.roots), at, sums[first : first + LANES])
     for row in range(in_lanes, len(features)):
-        _write_columns(features[row], forest, compared[0])
+        write_columns(features[row], forest, compared[0])
         sums[row] = _walk_row(compared[0], forest, at)

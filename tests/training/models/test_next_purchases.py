@@ -14,8 +14,9 @@ from training.models.next_purchases import (
     SCORES,
     SHARE_ALL,
     SHARE_RECENT,
+    add_transitions,
     learn_next_purchases,
-    score_transitions,
+    write_transition_scores,
 )
 
 SnapshotOf = Callable[..., Snapshot]
@@ -56,11 +57,11 @@ def test_a_transition_is_the_share_of_those_who_had_bought(example: Example) -> 
 
 def test_what_was_bought_lately_weighs_more(example: Example) -> None:
     found = learn_next_purchases([asked_of(example)], 3)
-    scores, touched = np.zeros((4, SCORES)), np.empty(4, dtype=np.int32)
+    sums, touched, rye = np.zeros((4, SCORES)), np.empty(5, dtype=np.int32), np.empty(SCORES)
 
-    count = score_transitions(0, np.arange(2), example.histories, found, scores, touched)
+    count, sources = add_transitions(0, np.arange(2), example.histories, found, sums, touched)
+    write_transition_scores(sums[CODES["rye"]], sources, found.target[CODES["rye"]], rye)
 
-    rye = scores[CODES["rye"]]
     milk, tea = 2 / (2 + PRIOR), RECENCY_PER_ORDER / (RECENCY_PER_ORDER + PRIOR)
     assert rye[SHARE_ALL] == pytest.approx((milk + tea) / 2)
     assert rye[SHARE_RECENT] == pytest.approx((milk + RECENCY_PER_ORDER * tea) / (1 + RECENCY_PER_ORDER))
