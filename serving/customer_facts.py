@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from features.consent import with_consent as with_consent
 from features.instant import Instant
 from features.profile import State
 from features.profiles import Profiles

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
+from features.consent import with_consent
 from features.events import EventType
 from features.money import MONEY_SCALE
 from features.profile_tables import CONTACT_FACETS, Contacts, Orders, offsets_of
 from features.profiles import Profiles, concatenate
-from serving.customer_facts import with_consent
 from serving.decision import Floats
 from serving.eligibility import Declines
 from serving.offer_table import OfferTable

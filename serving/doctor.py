@@ -120,7 +120,7 @@ def check_models(store: Store, brand: str, at: Instant) -> Iterator[Finding]:
             "lagniappe rollback MODEL, train it again, or stop the experiment that names it",
         )
     for name in state.models.missing:
-        if not any(name in complaint for complaint in complaints):
+        if name not in state.models.unloadable:
             yield Finding("models", "warning", f"{name} was never trained", f"lagniappe train {name}")
     for name in NAMES:
         if name in state.models.versions:

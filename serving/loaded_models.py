@@ -1,6 +1,6 @@
 """Models read from their folders, once for all who name a version: one brand's champion may be another's variant."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +16,7 @@ from serving.decision import CustomerState, DecisionRequest
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.predictions import CHURN, FAVOURITE_PRODUCT, LIFETIME_VALUE, SEND_TIME, Models, predict_together
+from training.errors import TrainingError
 from training.models.churn_interval import ChurnInterval
 from training.registry import Deployment
 from training.version_record import read_record
@@ -42,39 +43,60 @@ class LoadedModel:
     """Of churn alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unloadable:
+    """A version that is there and cannot be used; ``reason`` names it and says why."""
+
+    name: str
+    version: str
+    reason: str
+
+
 class ModelShelf:
     """Keeps what was loaded as long as somebody names it."""
 
     def __init__(self, workspace: Path, report: Callable[[str], None]) -> None:
         self._workspace = workspace
         self._report = report
-        self._loaded: dict[str, LoadedModel | None] = {}
+        self._loaded: dict[str, LoadedModel | Unloadable] = {}
 
     def get(self, deployment: Deployment) -> LoadedModel | None:
         """The model of a deployment; nothing, and said once, if it cannot be loaded: the others still serve."""
+        found = self._looked_up(deployment)
+        return found if isinstance(found, LoadedModel) else None
+
+    def get_all(self, deployments: Iterable[Deployment]) -> list[LoadedModel]:
+        """Those that can be loaded."""
+        return [model for model in map(self.get, deployments) if model is not None]
+
+    def unloadable(self, deployments: Iterable[Deployment]) -> list[Unloadable]:
+        """Those of them that cannot be loaded."""
+        return [found for found in map(self._looked_up, deployments) if isinstance(found, Unloadable)]
+
+    def keep_only(self, deployments: Iterable[Deployment]) -> None:
+        named = {deployment.path for deployment in deployments}
+        self._loaded = {
+            path: model for path, model in self._loaded.items() if path in named and isinstance(model, LoadedModel)
+        }
+
+    def _looked_up(self, deployment: Deployment) -> "LoadedModel | Unloadable | None":
         if deployment.model not in _CLASSES:
             return None
         if deployment.path not in self._loaded:
             self._loaded[deployment.path] = self._load(deployment)
         return self._loaded[deployment.path]
 
-    def get_all(self, deployments: Iterable[Deployment]) -> list[LoadedModel]:
-        """Those that can be loaded."""
-        return [model for model in map(self.get, deployments) if model is not None]
-
-    def keep_only(self, deployments: Iterable[Deployment]) -> None:
-        named = {deployment.path for deployment in deployments}
-        self._loaded = {path: model for path, model in self._loaded.items() if path in named and model is not None}
-
-    def _load(self, deployment: Deployment) -> LoadedModel | None:
+    def _load(self, deployment: Deployment) -> "LoadedModel | Unloadable":
         module, name = _CLASSES[deployment.model]
         folder = self._workspace / deployment.path
         try:
             model = getattr(import_module(module), name).load(folder)
             window = read_record(folder).window
         except Exception as error:  # of whatever a damaged folder makes the readers raise
-            self._report(f"{deployment.model} version {deployment.version} cannot be loaded: {error}")
-            return None
+            why = str(error) if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}"
+            reason = f"{deployment.model} version {deployment.version} cannot be loaded: {why}"
+            self._report(reason)
+            return Unloadable(deployment.model, deployment.version, reason)
         interval = ChurnInterval.load(folder) if deployment.model == CHURN else None
         return LoadedModel(deployment.model, deployment.version, model, window.horizon_days, window.as_of, interval)
 
@@ -89,6 +111,15 @@ def with_models(models: Models, loaded: Iterable[LoadedModel]) -> Models:
             changed["churn_interval"] = one.interval
         versions[one.name], horizons[one.name], until[one.name] = one.version, one.horizon_days, one.trained_until
     return replace(models, **changed, versions=versions, horizon_days=horizons, trained_until=until)
+
+
+def without(models: Models, unloadable: Sequence[Unloadable]) -> Models:
+    """``models``, knowing which champions are there and cannot be used."""
+    return replace(
+        models,
+        missing_versions={**models.missing_versions, **{one.name: one.version for one in unloadable}},
+        unloadable={**models.unloadable, **{one.name: one.reason for one in unloadable}},
+    )
 
 
 def warm(models: Models, offers: OfferTable, policy: Policy) -> None:

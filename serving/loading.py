@@ -24,7 +24,7 @@ from features.instant import Instant
 from features.store import Store
 from serving.answer import Targets, shown_targets
 from serving.environment import Clock
-from serving.loaded_models import LoadedModel, ModelShelf, warm, with_models
+from serving.loaded_models import LoadedModel, ModelShelf, warm, with_models, without
 from serving.offer_table import OfferTable, OfferUsage, build_offer_table, with_usage
 from serving.policy import BrandTerms, Policy, brand_terms
 from serving.predictions import Models
@@ -183,7 +183,7 @@ class Loader:
         named += [*champions, *(one for some in of_variants.values() for one in some)]
         return replace(
             state,
-            models=with_models(Models(), self._shelf.get_all(champions)),
+            models=without(with_models(Models(), self._shelf.get_all(champions)), self._shelf.unloadable(champions)),
             policy=self._policy,
             experiments=experiments,
             variant_models={key: self._shelf.get_all(some) for key, some in of_variants.items()},

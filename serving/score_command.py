@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from features.consent import with_consent
 from features.errors import FieldError
 from features.events import DEFAULT_BRAND
 from features.instant import Instant, to_iso
 from features.store import Store
 from features.verbs import Brand, Json, Workspace, answer, opened
-from serving.customer_facts import with_consent
 from serving.in_order import in_order
 from serving.score_columns import ScoreColumns, score_columns
 from serving.score_notes import fallbacks, outputs_with_notes

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from features.consent import with_consent
 from features.instant import Instant, to_iso
 from features.money import from_money
 from features.profiles import Profiles
@@ -14,11 +15,11 @@ from features.replenishment import expected_next_purchase_at
 from features.segments import rfm_segments
 from features.vector import FEATURES, vector
 from serving.application import Application
-from serving.customer_facts import moment_of, with_consent
+from serving.customer_facts import moment_of
 from serving.decision import CustomerState
 from serving.errors import NotFoundError
 from serving.handlers.person import named
-from serving.predictions import Models
+from serving.predictions import FAVOURITE_PRODUCT, Models
 from serving.schemas import CustomerRequest, decoded, shown_instant
 from serving.score_columns import due_of
 
@@ -72,6 +73,7 @@ def _profile(known: CustomerState, now: Instant, models: Models) -> dict[str, An
             {"product_id": product, "due_at": to_iso(due_at)} for product, due_at in due_of(models, usable, as_of)[0]
         ],
         "new_products": _new_products(models, usable, as_of),
+        "fallbacks": _fallbacks(models),
     }
 
 
@@ -81,6 +83,14 @@ def _new_products(models: Models, profile: Profiles, as_of: Instant) -> list[dic
         return []
     [(products, scores)] = models.favourite_product.rank_new(profile, as_of, MOST_NEW_PRODUCTS)
     return [{"product_id": product, "score": score} for product, score in zip(products, scores, strict=True)]
+
+
+def _fallbacks(models: Models) -> dict[str, str]:
+    """Why what a model tells is empty, or told without it."""
+    reason = models.missing.get(FAVOURITE_PRODUCT)
+    if reason is None:
+        return {}
+    return {"new_products": reason, "replenishment": f"{reason}: due by the customer's own rhythm"}
 
 
 def _words(profile: Profiles, segment: str) -> Mapping[str, str]:

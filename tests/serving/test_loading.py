@@ -17,6 +17,7 @@ from features.store import Store
 from features.vector import FEATURES, FINGERPRINT
 from serving.loading import Loader
 from serving.predictions import predict
+from serving.score_notes import fallbacks
 from training.models.calibration import Blend, Platt
 from training.models.churn import ChurnModel
 from training.models.recency_frequency import RecencyFrequency
@@ -101,8 +102,40 @@ def test_a_version_that_cannot_be_loaded_is_reported_and_missing(
 
     state = loaded(sqlite_store, complaints).state("default")
 
-    assert "churn" in state.models.missing
-    assert len(complaints) == 1
+    reason = state.models.missing["churn"]
+    assert reason.startswith("churn version 1 cannot be loaded: FileNotFoundError: ")
+    assert complaints == [reason]
+    assert state.models.missing["send-time"] == "no send-time model has been trained"
+    assert fallbacks(state.models, NOW)["churn_probability"] == reason
+
+
+def test_an_answer_names_the_champion_that_cannot_be_loaded(
+    sqlite_store: Store, deploy_churn: Deploy, tmp_path: Path
+) -> None:
+    deploy_churn("4", path=tmp_path / "gone")
+    state = loaded(sqlite_store).state("default")
+
+    said = predict(state.models, empty(["c"]), NOW, state.offers)
+
+    assert said.missing_versions == {"churn": "4"}
+    assert said.fallbacks["churn"].startswith("churn version 4 cannot be loaded")
+
+
+def test_a_variant_that_can_be_loaded_stands_in_for_a_champion_that_cannot(
+    sqlite_store: Store, deploy_churn: Deploy, tmp_path: Path
+) -> None:
+    deploy_churn("5", CHALLENGER)
+    deploy_churn("4", path=tmp_path / "gone")
+    variant = Variant(name="next", weight=1.0, models={"churn": "5"})
+    with sqlite_store.writing() as connection:
+        experiment_store.create(connection, "default", Experiment(name="e", variants=(variant,)), NOW)
+        experiment_store.start(connection, "default", "e", NOW)
+    state = loaded(sqlite_store).state("default")
+
+    models, _ = state.treated(((state.experiments[0], variant),))
+
+    assert (models.versions, models.missing_versions) == ({"churn": "5"}, {})
+    assert "churn" not in models.missing
 
 
 def test_champion_and_variant_of_one_version_share_its_memory(sqlite_store: Store, deploy_churn: Deploy) -> None:

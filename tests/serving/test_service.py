@@ -292,6 +292,7 @@ def test_an_identifier_leads_to_its_customer(client: Any) -> None:
     stranger = client.post("/next_best_offer", identifiers={"card": "unheard of"})
 
     assert known["customer_id"] == "carded"
+    assert known["fallbacks"]["new_products"] == "no favourite-product model has been trained"
     assert "unknown_customer" in stranger["fallback"]
 
 
