@@ -8,13 +8,18 @@ from numpy.typing import NDArray
 
 from features.profile_tables import without_rows_of
 from features.profiles import Profiles
-from features.vector import MESSAGES, PURCHASES
+from features.vector import BROWSING, MESSAGES, PURCHASES
 
 
 def refusing(profiles: Profiles, purpose: str) -> NDArray[np.bool_]:
     """Of each customer, whether their latest word on a purpose (or a channel) is a refusal."""
     name = f"consent:{purpose}"
     return np.array([states.get(name, (0, ""))[1] == "refused" for states in profiles.states], dtype=np.bool_)
+
+
+def refusing_any(profiles: Profiles) -> NDArray[np.bool_]:
+    """Of each customer, whether they refuse any purpose that features belong to."""
+    return refusing(profiles, PURCHASES) | refusing(profiles, BROWSING) | refusing(profiles, MESSAGES)
 
 
 def with_consent(profiles: Profiles) -> Profiles:

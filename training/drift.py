@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from features.consent import refusing_any
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.profiles import Profiles
 from features.vector import FEATURES, FINGERPRINT, vector
@@ -33,6 +34,8 @@ WATCHED_WORSENING, LARGEST_WORSENING = 0.05, 0.15
 """Of the estimated performance, as a share of what it was at training, beyond what is usual."""
 MOST_USUAL = 2.0
 """However long ago a version was trained, no more than so many times its usual difference is allowed for."""
+WATCHED_REFUSING = 0.1
+"""Of all customers, more than refused at training: what the model says of them is told from less."""
 SHOWN_FEATURES = 10
 NAMED_FEATURES = 3
 
@@ -91,19 +94,24 @@ def drift_of(
     record: VersionRecord,
     reference: Reference | None,
     model: Any,
-    profiles: Profiles,
+    everybody: Profiles,
     as_of: Instant,
 ) -> ModelDrift:
-    """How far customers as of now are from those of the version's reference."""
+    """How far customers as of now are from those of the version's reference: those who refuse nothing from those who
+    refused nothing. ``everybody`` shows of the others only what may be used."""
     if record.fingerprint != FINGERPRINT:
         return ModelDrift(deployed.model, deployed.version, RETRAIN, ["trained on features that are not computed now"])
     if reference is None:
         reason = "trained before versions kept what drift is told from"
         return ModelDrift(deployed.model, deployed.version, WATCH, [reason])
+    refusing = refusing_any(everybody)
+    if refusing.all():
+        return ModelDrift(deployed.model, deployed.version, WATCH, ["everybody who was looked at refuses some use"])
+    profiles = everybody.take(np.flatnonzero(~refusing))
     features = vector(profiles, as_of)
     given = answer(model, profiles, features, as_of, LIST_LENGTH)
     allowance = _allowance(reference, as_of)
-    [of_score] = differences(reference.score, score_of(model.name, given)[:, None])
+    [of_score] = differences(reference.score, score_of(model.name, given, profiles)[:, None])
     score = _shift("score", of_score, reference.usual_score * allowance)
     shifts = [
         _shift(name, one, float(usual) * allowance)
@@ -113,7 +121,8 @@ def drift_of(
     ]
     share = shifted_share(shifts, getattr(model, "importance", {}))
     now = estimated(reference, estimates_of(model, given, profiles, as_of), record.metrics, allowance)
-    verdict, reasons = _verdict(score, share, shifts, now)
+    more_refusing = float(refusing.mean()) - reference.refusing
+    verdict, reasons = _verdict(score, share, shifts, now, more_refusing)
     worst = sorted(shifts, key=lambda one: one.psi - one.usual, reverse=True)[:SHOWN_FEATURES]
     return ModelDrift(deployed.model, deployed.version, verdict, reasons, score, share, worst, now)
 
@@ -168,7 +177,7 @@ def estimated(
 
 
 def _verdict(
-    score: Shift, share: float, shifts: Sequence[Shift], estimated: Sequence[Estimate]
+    score: Shift, share: float, shifts: Sequence[Shift], estimated: Sequence[Estimate], more_refusing: float
 ) -> tuple[str, list[str]]:
     """The worst of what each look says, with the reasons of all that is not well."""
     judged = [
@@ -183,6 +192,10 @@ def _verdict(
                 f"{one.metric.replace('_', ' ')} is estimated at {one.estimated:.4g}, {one.worsening:.0%} worse",
             )
             for one in estimated
+        ),
+        (
+            WATCH if more_refusing >= WATCHED_REFUSING else NONE,
+            f"{more_refusing:.0%} more of the customers refuse some use: of them the model is told less",
         ),
     ]
     return worst_of([verdict for verdict, _ in judged]), [reason for verdict, reason in judged if verdict != NONE]

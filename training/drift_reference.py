@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from features.consent import refusing_any
 from features.instant import Instant
 from training.estimated_performance import estimates_of, score_of
 from training.prediction_latency import answer
-from training.sample import sample
+from training.sample import sample, take
 from training.sketch import Sketches, differences, sketch
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ _SKETCH = ("known", "points", "below", "up_to")
 @dataclass(frozen=True, slots=True)
 class Reference:
     """``usual_*`` is what differed between the two cutoffs: the stability index of each feature and of the score, and
-    the change of each estimate. They lie ``usual_days`` apart."""
+    the change of each estimate. They lie ``usual_days`` apart. All of it is of customers who refuse no use of what is
+    known of them; ``refusing`` is the share of the others: whoever refuses looks changed, and has not."""
 
     as_of: Instant
     usual_days: float
@@ -42,6 +44,7 @@ class Reference:
     usual_features: "Floats"
     usual_score: float
     usual_estimates: Mapping[str, float]
+    refusing: float = 0.0
 
 
 def reference_of(model: Any, earlier: "Snapshot", newest: "Snapshot", seed: int) -> Reference:
@@ -49,13 +52,13 @@ def reference_of(model: Any, earlier: "Snapshot", newest: "Snapshot", seed: int)
     from features.instant import MICROSECONDS_PER_DAY
 
     generator = np.random.default_rng(seed)
-    before, after = (sample(snapshot, generator, CUSTOMERS) for snapshot in (earlier, newest))
+    before, after = (sample(_known_in_full(snapshot), generator, CUSTOMERS) for snapshot in (earlier, newest))
     former = answer(model, before.profiles, before.features, before.as_of, LIST_LENGTH)
     later = answer(model, after.profiles, after.features, after.as_of, LIST_LENGTH)
     known = estimates_of(model, later, after.profiles, after.as_of)
     estimated = estimates_of(model, former, before.profiles, before.as_of)
-    score = score_of(model.name, later)[:, None]
-    [of_score] = differences(sketch(score_of(model.name, former)[:, None]), score)
+    score = score_of(model.name, later, after.profiles)[:, None]
+    [of_score] = differences(sketch(score_of(model.name, former, before.profiles)[:, None]), score)
     of_features = differences(sketch(before.features), after.features)
     return Reference(
         after.as_of,
@@ -66,7 +69,14 @@ def reference_of(model: Any, earlier: "Snapshot", newest: "Snapshot", seed: int)
         np.array([one.psi for one in of_features]),
         of_score.psi,
         {name: value - estimated[name] for name, value in known.items()},
+        float(refusing_any(newest.profiles).mean()),
     )
+
+
+def _known_in_full(snapshot: "Snapshot") -> "Snapshot":
+    """Without those who refuse something; all of them where that is everybody."""
+    rows = np.flatnonzero(~refusing_any(snapshot.profiles))
+    return take(snapshot, rows) if 0 < len(rows) < len(snapshot.profiles) else snapshot
 
 
 def save_reference(reference: Reference, folder: Path) -> None:
@@ -75,6 +85,7 @@ def save_reference(reference: Reference, folder: Path) -> None:
         "usual_days": np.float64(reference.usual_days),
         "usual_features": reference.usual_features,
         "usual_score": np.float64(reference.usual_score),
+        "refusing": np.float64(reference.refusing),
     }
     for name, sketches in (("features", reference.features), ("score", reference.score)):
         arrays[f"{name}_rows"] = np.int64(sketches.rows)
@@ -85,10 +96,12 @@ def save_reference(reference: Reference, folder: Path) -> None:
 
 
 def load_reference(folder: Path) -> Reference | None:
-    """Nothing for a version that was trained before references were kept."""
+    """Nothing for a version that was trained before references were kept, or kept of those who refuse nothing."""
     if not (folder / FILE).exists():
         return None
     with np.load(folder / FILE, allow_pickle=False) as arrays:
+        if "refusing" not in arrays.files:
+            return None
 
         def numbers(prefix: str) -> dict[str, float]:
             return {name.removeprefix(prefix): float(arrays[name]) for name in arrays.files if name.startswith(prefix)}
@@ -105,4 +118,5 @@ def load_reference(folder: Path) -> Reference | None:
             arrays["usual_features"],
             float(arrays["usual_score"]),
             numbers(_USUAL_ESTIMATE),
+            float(arrays["refusing"]),
         )

@@ -81,8 +81,16 @@ def estimates_of(model: Any, given: Any, profiles: Profiles, as_of: Instant) -> 
     return estimates(model.name, model.presence(profiles, as_of) if model.name == "send-time" else given)
 
 
-def score_of(model: str, answer: Any) -> Floats:
-    """One number a customer, whose distribution stands for the model's: what decisions hang on most."""
+def score_of(model: str, answer: Any, profiles: Profiles) -> Floats:
+    """One number a customer, whose distribution stands for the model's: what decisions hang on most.
+
+    Missing where no order is known: all of these are told the same, and where that number moves by next to nothing the
+    whole of them would pass from one part of the distribution to another.
+    """
+    return np.where(np.diff(profiles.orders.offsets) > 0, _score_of(model, answer), np.nan)
+
+
+def _score_of(model: str, answer: Any) -> Floats:
     if model == "lifetime-value":
         return np.asarray(answer.mean, dtype=np.float64)
     if model == "send-time":

@@ -16,6 +16,9 @@ Floats = NDArray[np.float64]
 POINTS = 101
 _BINS = 10
 _DECILES = np.arange(_BINS + 1)[1:-1] * (POINTS - 1) // _BINS
+LEAST_SHARE = 0.01
+"""Of a bin, then and now: a share of nearly nothing would make the index as large as one likes. What a hundredth of the
+customers do moves it by nothing then, and 5 % of new missing values by 0.06."""
 _UNCOMMON = 3.09
 """Standard deviations beyond which one in a thousand lies."""
 
@@ -92,9 +95,9 @@ def _stability(former: Sketches, number: int, values: Floats, rows: int) -> tupl
 
 
 def _shares_of_bins(up_to: Floats, known: int, rows: int) -> Floats:
-    """Of all rows, the last bin being the missing ones; half a row in each besides, so that none is empty."""
-    counts = np.append(np.diff(np.concatenate([[0.0], up_to, [1.0]])) * known, rows - known) + 0.5
-    shares: Floats = counts / counts.sum()
+    """Of all rows, the last bin being the missing ones; no bin has less than the least share."""
+    counts = np.append(np.diff(np.concatenate([[0.0], up_to, [1.0]])) * known, rows - known)
+    shares: Floats = np.maximum(counts / max(rows, 1), LEAST_SHARE)
     return shares
 
 

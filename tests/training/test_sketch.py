@@ -57,6 +57,13 @@ def test_more_missing_values_are_a_difference() -> None:
     assert difference(THEN, now).p_value > 0.05  # of those that are known nothing has changed
 
 
+def test_what_a_hundredth_does_is_no_difference_however_new_it_is() -> None:
+    now = np.where(np.arange(len(THEN)) % 100 == 0, np.nan, THEN)
+
+    assert difference(THEN, now).psi < 0.01
+    assert difference(np.zeros(10_000), np.where(np.arange(10_000) % 20, 0.0, 1.0)).psi < 0.1
+
+
 @pytest.mark.parametrize("column", [np.full(50, np.nan), np.zeros(50)], ids=["unknown", "constant"])
 def test_a_column_that_says_nothing_does_not_drift(column: np.ndarray) -> None:
     found = difference(column, column)
