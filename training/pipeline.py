@@ -72,6 +72,9 @@ def train(
             too_little = error
         of_models = {model: model_data(model, brand, found, data, horizon_days) for model in models}
         announce(of_models)
+        if too_little is not None:
+            for model in (model for model in models if _not_built(model) is None):
+                tracking.log_skipped(tracker, model, now, too_little)
         if data is None:
             return [_skipped(model, _not_built(model) or str(too_little), of_models[model]) for model in models]
         attempt = Attempt(now, seed, tuning_trials, report)

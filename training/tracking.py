@@ -7,12 +7,13 @@ import logging
 import os
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.instant import Instant
+from training.errors import NotEnoughData
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -21,6 +22,8 @@ MODEL_FOLDER = "model"
 """Where a run keeps the model's files among its artifacts."""
 DEPLOYED_VERSION = "lagniappe.deployed_version"
 """Tag of a registered model: the champion that we set ourselves; another one under the alias was moved in MLflow."""
+SKIPPED = "skipped"
+"""Tag of a run in which nothing was trained for want of data: the reason."""
 _WORKSPACE = "lagniappe.workspace"
 _MODEL = "lagniappe.model"
 _MILLISECOND = 1_000
@@ -73,7 +76,10 @@ def registered_name(brand: str, model: str) -> str:
 
 @contextmanager
 def run(tracker: Tracker, model: str, now: Instant, parent_run_id: str | None = None) -> Iterator[str]:
-    """The id of a new run, ended as finished, or as failed by an exception."""
+    """The id of a new run, ended as finished, or as failed by an exception.
+
+    Too little data is no failure: the run ends as finished, tagged ``skipped`` with the reason.
+    """
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
     tags = {_WORKSPACE: tracker.workspace, _MODEL: model}
@@ -84,10 +90,27 @@ def run(tracker: Tracker, model: str, now: Instant, parent_run_id: str | None = 
     )
     try:
         yield started.info.run_id
+    except NotEnoughData as reason:
+        _end_as_skipped(tracker, started.info.run_id, reason)
+        raise
     except BaseException:
         tracker.client.set_terminated(started.info.run_id, "FAILED")
         raise
     tracker.client.set_terminated(started.info.run_id, "FINISHED")
+
+
+def log_skipped(tracker: Tracker, model: str, now: Instant, reason: NotEnoughData) -> None:
+    """A run that says that a model was not trained, and why."""
+    with suppress(NotEnoughData), run(tracker, model, now):
+        raise reason
+
+
+def _end_as_skipped(tracker: Tracker, run_id: str, reason: NotEnoughData) -> None:
+    from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+
+    tracker.client.set_tag(run_id, SKIPPED, str(reason))
+    tracker.client.set_tag(run_id, MLFLOW_RUN_NOTE, f"Skipped: {reason}")
+    tracker.client.set_terminated(run_id, "FINISHED")
 
 
 def end_abandoned_runs(tracker: Tracker, deployed_runs: Collection[str]) -> int:

@@ -116,8 +116,9 @@ def test_without_a_horizon_the_longest_that_the_history_supports_is_taken(shop: 
     ],
     ids=["no events", "three customers", "one day", "no purchases"],
 )  # fmt: skip
-@pytest.mark.usefixtures("tracker")
-def test_too_little_data_is_skipped_with_the_reason(sqlite_store: Store, events: list[Event], reason: str) -> None:
+def test_too_little_data_is_skipped_with_the_reason(
+    sqlite_store: Store, tracker: Tracker, events: list[Event], reason: str
+) -> None:
     add(sqlite_store, events)
 
     trained = train_one(sqlite_store)
@@ -125,6 +126,8 @@ def test_too_little_data_is_skipped_with_the_reason(sqlite_store: Store, events:
     assert trained.version is None
     assert trained.skipped is not None
     assert trained.skipped.startswith(reason)
+    [left] = tracker.client.search_runs([tracker.tracking_experiment_id])
+    assert (left.info.status, left.data.tags["skipped"].startswith(reason)) == ("FINISHED", True)
     with sqlite_store.reading() as connection:
         assert history(connection, "default") == []
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from training.errors import NotEnoughData
 from training.model_files import install, remove_incoming, version_path
 from training.tracking import (
     DEPLOYED_VERSION,
@@ -9,6 +10,7 @@ from training.tracking import (
     Tracker,
     end_abandoned_runs,
     log_files,
+    log_skipped,
     log_values,
     name_champion,
     register,
@@ -55,6 +57,15 @@ def test_a_run_that_raises_is_marked_failed(tracker: Tracker) -> None:
         train()
 
     assert tracker.client.get_run(started[0]).info.status == "FAILED"
+
+
+def test_a_run_for_which_there_is_too_little_data_says_so_and_has_not_failed(tracker: Tracker) -> None:
+    log_skipped(tracker, "churn", NOW, NotEnoughData("customers", 3, "at least 20"))
+
+    [left] = tracker.client.search_runs([tracker.tracking_experiment_id])
+    others = tracker.client.search_runs([tracker.tracking_experiment_id], "tags.skipped IS NULL")
+    assert (left.info.status, left.data.tags["skipped"]) == ("FINISHED", "customers: got 3, expected at least 20")
+    assert others == []
 
 
 def test_a_killed_training_leaves_no_registered_version(tracker: Tracker, model_files: Path) -> None:
