@@ -1,10 +1,10 @@
 """What a model loses on each customer of held-out cutoffs, so that versions can be compared customer by customer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from features.instant import Instant
 from training.metrics import SMALLEST_PROBABILITY, calibration_bands, coverage
 from training.models.send_time_evaluation import answer_losses, held_out_messages
 from training.ranking_metrics import hour_log_loss, normalised_discounted_gain, recall, top_hours_hit
-from training.slices import Codes, slices_of
+from training.slices import SLICES, Codes, coded_as_now, slices_of
 
 if TYPE_CHECKING:
     from features.history import Snapshot
@@ -25,7 +25,7 @@ _LOSS = "loss_"
 _CALIBRATION = "calibration_"
 _LEAST_SPEND = 0.01
 """Currency units; so that a window without any spend has a bias too."""
-_SLICE = "slice_"
+_SLICE, _NAMES = "slice_", "names_of_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class HeldOut:
 
     ``customer_keys`` are hashes, so that files kept with a model name nobody. The first metric is the one to tune by.
     ``calibration`` holds what should be small, by name. ``bias`` is by how much what happened exceeded what was
-    predicted, in shares of its mean for amounts; empty where a model predicts no one number. ``slices`` are of
-    :data:`training.slices.SLICES`.
+    predicted, in shares of its mean for amounts; empty where a model predicts no one number. ``chance`` is what was
+    predicted, where it is of a yes or no. ``slices`` are of :data:`training.slices.SLICES`.
     """
 
     as_of: Instant
@@ -45,6 +45,7 @@ class HeldOut:
     calibration: dict[str, float]
     bias: Floats = field(default_factory=lambda: np.zeros(0))
     slices: dict[str, Codes] = field(default_factory=dict)
+    chance: Floats = field(default_factory=lambda: np.zeros(0))
 
     @property
     def main_loss(self) -> float:
@@ -58,16 +59,24 @@ Pair = tuple[HeldOut, HeldOut]
 
 def held_out(model: Any, snapshot: "Snapshot") -> HeldOut:
     """What the model loses on the snapshot, which it must not have been trained on."""
-    losses, calibration, bias = _MEASURES[model.name](model, snapshot)
-    keys = customer_keys(snapshot.profiles.customer_ids)
-    return HeldOut(snapshot.as_of, snapshot.horizon_days, keys, losses, calibration, bias, slices_of(snapshot))
+    found = _MEASURES[model.name](model, snapshot)
+    return HeldOut(
+        snapshot.as_of,
+        snapshot.horizon_days,
+        customer_keys(snapshot.profiles.customer_ids),
+        found.losses,
+        found.calibration,
+        found.bias,
+        slices_of(snapshot),
+        found.chance,
+    )
 
 
 def chances_and_outcomes(measured: Sequence[HeldOut]) -> tuple[Floats, Floats]:
     """Of a model of yes-or-no chances, on all the cutoffs together: its bias is the outcome less the chance."""
-    bias = np.concatenate([one.bias for one in measured])
-    outcome = (bias > 0).astype(np.float64)
-    return outcome - bias, outcome
+    chance = np.concatenate([one.chance for one in measured])
+    outcome = np.concatenate([one.bias for one in measured]) + chance
+    return chance, np.rint(outcome)
 
 
 def customer_keys(customer_ids: Sequence[str]) -> NDArray[np.uint64]:
@@ -82,10 +91,12 @@ def save_held_out(measured: Sequence[HeldOut], folder: Path) -> None:
             "horizon_days": np.int64(one.horizon_days),
             "customer_keys": one.customer_keys,
             "bias": one.bias,
+            "chance": one.chance,
         }
         arrays |= {_LOSS + name: values for name, values in one.losses.items()}
         arrays |= {_CALIBRATION + name: np.float64(value) for name, value in one.calibration.items()}
         arrays |= {_SLICE + name: codes for name, codes in one.slices.items()}
+        arrays |= {_NAMES + name: np.array(SLICES[name]) for name in one.slices}
         np.savez_compressed(folder / _file(number), allow_pickle=False, **arrays)
 
 
@@ -119,13 +130,30 @@ def _load(path: Path) -> HeldOut:
             starting(_LOSS),
             {name: float(value) for name, value in starting(_CALIBRATION).items()},
             arrays["bias"] if "bias" in arrays.files else np.zeros(0),
-            starting(_SLICE),
+            _as_now(starting(_SLICE), starting(_NAMES)),
+            arrays["chance"] if "chance" in arrays.files else np.zeros(0),
         )
 
 
-Measured = tuple[dict[str, Floats], dict[str, float], Floats]
-"""Losses, calibration, bias."""
-_NO_BIAS = np.zeros(0)
+def _as_now(slices: Mapping[str, Codes], names: Mapping[str, NDArray[np.str_]]) -> dict[str, Codes]:
+    """Whatever the groups were called first when the codes were kept; before names were, they were those of now."""
+    return {
+        by: coded_as_now(codes, names[by].tolist() if by in names else SLICES[by], by)
+        for by, codes in slices.items()
+        if by in SLICES
+    }
+
+
+_NOTHING = np.zeros(0)
+
+
+class Measured(NamedTuple):
+    """See :class:`HeldOut`."""
+
+    losses: dict[str, Floats]
+    calibration: dict[str, float]
+    bias: Floats = _NOTHING
+    chance: Floats = _NOTHING
 
 
 def _churn(model: Any, snapshot: "Snapshot") -> Measured:
@@ -134,7 +162,7 @@ def _churn(model: Any, snapshot: "Snapshot") -> Measured:
     likelihood = np.where(churned == 1, chance, 1 - chance)
     losses = {"log_loss": -np.log(np.maximum(likelihood, SMALLEST_PROBABILITY))}
     calibration = {"calibration_error_beyond_chance": calibration_error_beyond_chance(churned, chance)}
-    return losses, calibration, churned - chance
+    return Measured(losses, calibration, churned - chance, chance)
 
 
 def _lifetime_value(model: Any, snapshot: "Snapshot") -> Measured:
@@ -150,7 +178,7 @@ def _lifetime_value(model: Any, snapshot: "Snapshot") -> Measured:
     by_chance = 1.96 * (0.8 * 0.2 / max(len(spend), 1)) ** 0.5
     missing = 0.8 - by_chance - coverage(spend, value.low, value.high)
     bias = (spend - value.mean) / max(float(spend.mean()), _LEAST_SPEND)
-    return losses, {"coverage_missing_beyond_chance": max(0.0, missing)}, bias
+    return Measured(losses, {"coverage_missing_beyond_chance": max(0.0, missing)}, bias)
 
 
 def _pinball(miss: Floats, level: float) -> Floats:
@@ -163,7 +191,7 @@ def _favourite_product(model: Any, snapshot: "Snapshot") -> Measured:
     found = [recall(products, basket, _LIST_LENGTH) for (products, _), basket in lists]
     gain = [normalised_discounted_gain(products, basket, _LIST_LENGTH) for (products, _), basket in lists]
     losses = {"missed_at_10": 1 - np.array(found), "missed_gain_at_10": 1 - np.array(gain)}
-    return losses, {}, _NO_BIAS
+    return Measured(losses, {})
 
 
 def _send_time(model: Any, snapshot: "Snapshot") -> Measured:
@@ -174,7 +202,7 @@ def _send_time(model: Any, snapshot: "Snapshot") -> Measured:
     }
     if (messages := held_out_messages(model, snapshot)) is not None:
         losses["answer_log_loss"] = answer_losses(messages)
-    return losses, {}, _NO_BIAS
+    return Measured(losses, {})
 
 
 def calibration_error_beyond_chance(actual: Floats, predicted: Floats) -> float:

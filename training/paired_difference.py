@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.held_out import Floats, HeldOut, Pair
+from training.slices import OF_NO_SLICE
 
 Flags = NDArray[np.bool_]
 CONFIDENCE = 0.95
@@ -52,7 +53,9 @@ def paired_differences(pairs: Sequence[Pair]) -> list[PairedDifference]:
 
 def differences_in_slices(pairs: Sequence[Pair], by: str) -> dict[int, list[PairedDifference]]:
     """By code of the slice the differences there; their intervals hold for all of these together (Bonferroni)."""
-    codes = sorted({code for _, later in pairs for code in np.unique(later.slices.get(by, ())).tolist()})
+    codes = sorted(
+        {code for _, later in pairs for code in np.unique(later.slices.get(by, ())).tolist()} - {OF_NO_SLICE}
+    )
     metrics = _metrics(pairs)
     confidence = 1 - (1 - CONFIDENCE) / max(len(codes) * len(metrics), 1)
     return {code: [_difference(name, _rows(pairs, name, by, code), confidence) for name in metrics] for code in codes}

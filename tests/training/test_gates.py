@@ -16,6 +16,7 @@ from training.gates import Gate, of_pairs, within_latency
 from training.held_out import HeldOut, Pair
 from training.paired_difference import paired_differences
 from training.prediction_latency import Latency, side_by_side
+from training.slices import OF_NO_SLICE
 
 N = 2_000
 LOSS = np.random.default_rng(1).gamma(2.0, 0.25, N)
@@ -80,6 +81,13 @@ def test_a_slice_that_is_worse_is_refused_though_the_whole_is_better() -> None:
     assert not gates["slice_segment"].is_passed
     assert gates["slice_segment"].finding.startswith("lost: log loss +")
     assert gates["slice_segment"].amount == pytest.approx(0.2 / LOSS[SEGMENT == LOST].mean(), rel=0.1)
+
+
+def test_groups_that_there_are_no_more_are_not_judged() -> None:
+    gone = np.where(SEGMENT == LOST, OF_NO_SLICE, SEGMENT).astype(np.uint8)
+    later = replace(measured(LOSS + np.where(SEGMENT == LOST, 0.2, -0.05)), slices={"segment": gone})
+
+    assert judged((measured(LOSS), later))["slice_segment"].is_passed
 
 
 def test_slices_that_differ_by_chance_pass() -> None:

@@ -8,7 +8,14 @@ import pytest
 
 from features.profiles import empty
 from features.vector import FEATURES
-from training.held_out import calibration_error_beyond_chance, held_out
+from training.held_out import (
+    calibration_error_beyond_chance,
+    chances_and_outcomes,
+    held_out,
+    load_held_out,
+    save_held_out,
+)
+from training.slices import OF_NO_SLICE, SLICES
 from training.validation_plots import draw
 
 if TYPE_CHECKING:
@@ -98,6 +105,36 @@ def test_send_time_loses_the_logarithm_of_the_hours_that_came() -> None:
 
     expected = -(np.log(0.5) + np.log(0.5 / 167)) / 2
     np.testing.assert_allclose(measured.losses["log_loss"], [expected, np.nan])
+
+
+def test_what_was_measured_is_read_back_with_the_chances(tmp_path: Path) -> None:
+    measured = held_out(Fixed("churn", np.array([1.0, 0.25, 1.0])), snapshot([0, 3, 1]))
+
+    save_held_out([measured], tmp_path)
+
+    [found] = load_held_out(tmp_path)
+    assert found.losses["log_loss"].tolist() == measured.losses["log_loss"].tolist()
+    assert {by: codes.tolist() for by, codes in found.slices.items()} == {
+        by: codes.tolist() for by, codes in measured.slices.items()
+    }
+    chance, outcome = chances_and_outcomes([found])
+    assert (chance.tolist(), outcome.tolist()) == ([1.0, 0.25, 1.0], [1.0, 0.0, 0.0])
+
+
+def test_groups_are_known_by_their_names_in_whatever_order_they_were_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = replace(
+        held_out(Fixed("churn", np.full(3, 0.5)), snapshot([0, 3, 1])), slices={"tenure": np.array([0, 1, 2], np.uint8)}
+    )
+    with monkeypatch.context() as before:
+        before.setitem(SLICES, "tenure", ("longer", "under a week", "unknown"))
+        save_held_out([measured], tmp_path)
+
+    [found] = load_held_out(tmp_path)
+
+    known = [None if code == OF_NO_SLICE else SLICES["tenure"][code] for code in found.slices["tenure"].tolist()]
+    assert known == ["longer", None, "unknown"]
 
 
 def test_keys_name_nobody() -> None:
