@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from features.consent import with_consent
 from features.errors import FieldError
 from features.events import DEFAULT_BRAND
 from features.instant import Instant, to_iso
@@ -15,16 +15,17 @@ from features.store import Store
 from features.verbs import Brand, Json, Workspace, answer, opened
 from serving.in_order import in_order
 from serving.score_columns import ScoreColumns, score_columns
-from serving.score_notes import fallbacks, outputs_with_notes
+from serving.score_notes import fallbacks
 from serving.scoring import DEFAULT_FAVOURITES
 from serving.verbs import AsOf, Out, Report, progress
 
 if TYPE_CHECKING:
     from features.entities import Offer
+    from features.everybody import Everybody
+    from features.history import History
     from features.profiles import Profiles
     from serving.loading import BrandState
     from serving.offer_table import OfferTable
-    from serving.population import Population
     from serving.score_offers import OfferScores
 
 
@@ -74,31 +75,28 @@ def write(
     FieldError
         If there is nobody to score.
     """
+    from features.everybody import everybody
     from features.history import open_history
     from serving.loading import Loader
-    from serving.population import read_population
     from serving.score_files import write_scores
 
     loader = Loader(store)
     loader.refresh()
     state = loader.state(brand)
-    report("reading events", 0, 0)
-    with open_history(store, brand, before=as_of) as history:
-        profiles = history.profiles(as_of, include_registered=True)
-        categories = {product.product_id: product.category for product in history.products}
-    if not len(profiles):
-        expected = f"a time after the first event of brand {brand}: nobody was known before this one"
-        raise FieldError("as_of", to_iso(as_of), expected)
+    report("reading customers", 0, 0)
+    offers_out, offer_rows = out.with_name(f"{out.stem}.offers{out.suffix}") if with_offers else None, None
     with store.reading() as connection:
-        population = read_population(connection, brand, profiles, as_of)
-    notes = fallbacks(state.models, as_of)
-    batches = _scores(population, brand, as_of, state, categories, favourites, report)
-    outputs = sorted({*notes, *outputs_with_notes(profiles, with_consent(profiles), state.models)})
-    rows = write_scores(out, batches, list(state.models.versions), outputs)
-    offers_out = out.with_name(f"{out.stem}.offers{out.suffix}") if with_offers else None
-    offer_rows = (
-        None if offers_out is None else _write_offers(offers_out, store, population, brand, as_of, state, report)
-    )
+        people = everybody(connection, store, brand, as_of)
+    with open_history(store, brand, before=as_of) as history:
+        categories = {product.product_id: product.category for product in history.products}
+        batches = _scores(people, history, state, categories, favourites, report)
+        first = next(batches, None)
+        if first is None:
+            expected = f"a time after the first event of brand {brand}: nobody was known before this one"
+            raise FieldError("as_of", to_iso(as_of), expected)
+        rows = write_scores(out, chain([first], batches), list(state.models.versions))
+        if offers_out is not None:
+            offer_rows = _write_offers(offers_out, people, history, state, report)
     return ScoreReport(
         str(out),
         rows,
@@ -106,7 +104,7 @@ def write(
         offer_rows,
         to_iso(as_of),
         dict(state.models.versions),
-        notes,
+        fallbacks(state.models, as_of),
     )
 
 
@@ -118,31 +116,34 @@ def _by_reason(fallbacks: dict[str, str]) -> dict[str, list[str]]:
 
 
 def _scores(
-    population: "Population",
-    brand: str,
-    as_of: Instant,
+    people: "Everybody",
+    history: "History",
     state: "BrandState",
     categories: dict[str, str | None],
     favourites: int,
     report: Report,
 ) -> Iterator[ScoreColumns]:
     def scored(batch: "Profiles") -> ScoreColumns:
-        return score_columns(batch, brand, as_of, state.models, categories, favourites)
+        return score_columns(batch, people.brand, people.as_of, state.models, categories, favourites)
 
     done = 0
-    for columns in in_order(scored, population.batches(), CORES):
+    for columns in in_order(scored, people.batches(history), CORES):
         yield columns
         done += len(columns)
-        report("scoring customers", done, len(population))
+        report("scoring customers", done, len(people))
 
 
-def _write_offers(
-    path: Path, store: Store, population: "Population", brand: str, as_of: Instant, state: "BrandState", report: Report
-) -> int:
+def _write_offers(path: Path, people: "Everybody", history: "History", state: "BrandState", report: Report) -> int:
+    from features.profiles import concatenate
+    from serving.population import read_population
     from serving.score_files import write_offer_scores
     from serving.score_offers import past_offers, score_offers
 
-    past = past_offers(population.profiles, state.offers.offers)
+    store, brand, as_of = people.store, people.brand, people.as_of
+    profiles = concatenate(list(people.batches(history)))
+    with store.reading() as connection:
+        population = read_population(connection, brand, profiles, as_of)
+    past = past_offers(profiles, state.offers.offers)
     offers = _with_past(store, brand, state, past)
     policy = state.policy
     batches = score_offers(population, brand, as_of, state.models, offers, {offer.offer_id for offer in past}, policy)

@@ -13,7 +13,7 @@ from serving.parquet import complete_file
 from serving.predictions import NAMES
 from serving.score_columns import Column, ScoreColumns
 from serving.score_lists import NumberLists, WordLists, Words
-from serving.score_notes import coded
+from serving.score_notes import NOTED, coded
 from serving.score_offers import OfferScores
 from serving.scoring import COLUMNS
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     import pyarrow
 
 
-def write_scores(path: Path, batches: Iterable[ScoreColumns], versions: Sequence[str], outputs: Sequence[str]) -> int:
+def write_scores(path: Path, batches: Iterable[ScoreColumns], versions: Sequence[str]) -> int:
     """How many rows were written.
 
-    ``versions`` and ``outputs`` are the keys of ``model_versions`` and ``fallbacks``, which are structs, so that a
-    reader finds a dictionary in each row; a reason is null where there is nothing to tell of the customer.
+    ``versions`` are the keys of ``model_versions``, which is a struct as ``fallbacks`` is, so that a reader finds a
+    dictionary in each row; a reason is null where there is nothing to tell of the customer.
     """
-    schema = _score_schema(versions or NAMES, outputs or ("none",))
+    schema = _score_schema(versions or NAMES, NOTED)
     rows = 0
     with complete_file(path, schema) as writer:
         for batch in batches:

@@ -26,6 +26,9 @@ OUTPUTS_OF_MODEL: Mapping[str, tuple[str, ...]] = {
     FAVOURITE_PRODUCT: ("favourite_products", "favourite_scores", "favourite_categories"),
     SEND_TIME: ("send_time_scores", "best_send_hour"),
 }
+NEXT_PURCHASE, BEST_CHANNEL = "expected_next_purchase_at", "best_channel"
+NOTED = (*(output for outputs in OUTPUTS_OF_MODEL.values() for output in outputs), NEXT_PURCHASE, BEST_CHANNEL)
+"""The outputs of which a note may tell."""
 REFUSED = "the use of purchases was refused: told without them"
 _WITHOUT_PURCHASES: Mapping[str, str] = {
     CHURN: "no purchase is known: what became of others without any",
@@ -100,23 +103,11 @@ def notes_on_empty(usable: Profiles, next_purchase_unknown: Flags, channel_unkno
     """Why what is read off the profile is empty."""
     few = np.diff(usable.orders.offsets) < 2
     notes = [
-        Note(("expected_next_purchase_at",), _TOO_FEW_PURCHASES, few & next_purchase_unknown),
-        Note(("expected_next_purchase_at",), _LOST, ~few & next_purchase_unknown),
-        Note(("best_channel",), _NO_CHANNEL, channel_unknown),
+        Note((NEXT_PURCHASE,), _TOO_FEW_PURCHASES, few & next_purchase_unknown),
+        Note((NEXT_PURCHASE,), _LOST, ~few & next_purchase_unknown),
+        Note((BEST_CHANNEL,), _NO_CHANNEL, channel_unknown),
     ]
     return [note for note in notes if note.rows.any()]
-
-
-def outputs_with_notes(profiles: Profiles, usable: Profiles, models: Models) -> list[str]:
-    """Of whom anything may be told besides what holds for everybody: the outputs, before any model was asked."""
-    found = {output for note in notes_without_purchases(profiles, usable, models) for output in note.outputs}
-    if models.send_time is not None:
-        found |= set(OUTPUTS_OF_MODEL[SEND_TIME])
-    if models.churn is not None or (np.diff(usable.orders.offsets) < 2).any():
-        found.add("expected_next_purchase_at")
-    if (np.diff(profiles.channels.offsets) == 0).any():
-        found.add("best_channel")
-    return sorted(found)
 
 
 def by_row(common: Mapping[str, str], notes: Sequence[Note], count: int) -> list[Mapping[str, str]]:

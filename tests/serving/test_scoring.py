@@ -269,7 +269,7 @@ def test_the_file_reads_back_with_dictionaries_lists_and_times(tmp_path):
     found = score_columns(both, "default", NOW, models(), CATEGORIES, 10)
     rows = list(rows_of(found))
 
-    assert write_scores(path, [found], NAMES, sorted({**rows[0].fallbacks, **rows[1].fallbacks})) == 2
+    assert write_scores(path, [found], NAMES) == 2
 
     first, second = pyarrow.parquet.read_table(path).to_pylist()
     assert list(first) == list(COLUMNS)
@@ -343,7 +343,7 @@ def test_what_is_due_is_what_the_profile_says_of_each():
 def test_a_file_of_nobody_has_all_columns(tmp_path):
     path = tmp_path / "s.parquet"
 
-    assert write_scores(path, [], [], []) == 0
+    assert write_scores(path, [], []) == 0
     assert pyarrow.parquet.read_schema(path).names == list(COLUMNS)
 
 
