@@ -13,11 +13,9 @@ MESSAGES, PURCHASES, SEGMENT, EVERYONE = range(len(LEVELS))
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """``level`` (n) indexes ``LEVELS``; ``messages`` and ``orders`` (n) are how many of their own were seen."""
+    """``level`` (n) indexes ``LEVELS``; with ``has_response`` own messages could have been learned from."""
 
     level: NDArray[np.uint8]
-    messages: NDArray[np.int64]
-    orders: NDArray[np.int64]
     has_response: bool
 
     @property
@@ -26,23 +24,6 @@ class Evidence:
         best = MESSAGES if self.has_response else PURCHASES
         result: NDArray[np.bool_] = self.level != best
         return result
-
-    def fallback(self, row: int) -> str | None:
-        """Why less than the best there is serves the customer in that row, and what serves instead; None if nothing."""
-        if not self.is_less_than_own[row]:
-            return None
-        level = int(self.level[row])
-        orders = _counted(int(self.orders[row]), "order")
-        found = f"{_counted(int(self.messages[row]), 'message')} and {orders}" if self.has_response else orders
-        return f"not enough data ({found}): {LEVELS[level]}"
-
-
-def _counted(number: int, noun: str) -> str:
-    """
-    >>> _counted(1, "order"), _counted(0, "order")
-    ('1 order', '0 orders')
-    """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def level_of_presence(own: Floats, strength: float) -> NDArray[np.uint8]:

@@ -9,12 +9,12 @@ import numpy as np
 
 from features.instant import Instant
 from features.profiles import Profiles
+from training.evaluation import Evaluation
 from training.models.manifest import read_manifest, write_manifest
 from training.models.message_log import MessageLog, empty_log, message_log
 from training.models.message_response import MessageResponse, times_response
 from training.models.send_evidence import Evidence, level_of_presence, level_of_response
 from training.models.send_response import Coefficients, SendResponse
-from training.models.send_time_evaluation import evaluate
 from training.models.week_hours import (
     Floats,
     Segments,
@@ -27,8 +27,6 @@ from training.search_space import Range
 
 if TYPE_CHECKING:
     from features.history import Snapshot
-
-__all__ = ["SEARCH_SPACE", "SendTimeModel", "evaluate"]
 
 ARRAYS_FILE = "send_time.npz"
 SEARCH_SPACE = {"segments": Range(1, 24, is_log=True), "response_kinds": Range(1, 8)}
@@ -70,28 +68,20 @@ class SendTimeModel:
 
         The response is by all channels, as they were used.
         """
-        return self._predicted(profiles, as_of, None)
-
-    def predict_channel(self, profiles: Profiles, as_of: Instant, channel: str) -> Floats:
-        """The same of messages by one channel; of a channel that was not learned, as of all."""
-        return self._predicted(profiles, as_of, channel)
+        if isinstance(self.response, SendResponse):
+            expected = self.response.expected(*self._known(profiles, as_of, self.response))
+            scaled: Floats = expected / expected.sum(axis=1, keepdims=True)
+            return scaled
+        hours = self.presence(profiles, as_of)
+        return hours if self.response is None else times_response(hours, self.everyone, self.response)
 
     def predict_channels(self, profiles: Profiles, as_of: Instant) -> tuple[Floats, dict[str, Floats]]:
-        """:meth:`predict`, and :meth:`predict_channel` of every channel that was learned, for little more than one."""
+        """:meth:`predict`, and the same of messages by each channel that was learned, for little more than one."""
         if not isinstance(self.response, SendResponse):
             return self.predict(profiles, as_of), {}
         expected = self.response.expected_by_each(*self._known(profiles, as_of, self.response))
         expected /= expected.sum(axis=2, keepdims=True)
         return expected[:, -1], {channel: expected[:, row] for row, channel in enumerate(self.response.channels)}
-
-    def _predicted(self, profiles: Profiles, as_of: Instant, channel: str | None) -> Floats:
-        if isinstance(self.response, SendResponse):
-            log, orders = self._known(profiles, as_of, self.response)
-            expected = self.response.expected(log, orders, channel)
-            scaled: Floats = expected / expected.sum(axis=1, keepdims=True)
-            return scaled
-        hours = self.presence(profiles, as_of)
-        return hours if self.response is None else times_response(hours, self.everyone, self.response)
 
     def presence(self, profiles: Profiles, as_of: Instant) -> Floats:
         """(n, 168): the chance that an activity falls into that hour."""
@@ -100,24 +90,21 @@ class SendTimeModel:
     def evidence(self, profiles: Profiles, as_of: Instant) -> Evidence:
         """What the prediction of each customer rests on."""
         activity = activity_of(profiles, as_of)
-        orders = np.diff(profiles.orders.offsets)
         by_hour = orders_by_hour_of_day(activity, self.strengths.half_life_days, as_of)
-        nothing = np.zeros(len(profiles), dtype=np.int64)
         if not isinstance(self.response, SendResponse):
             rows = np.repeat(np.arange(len(profiles)), np.diff(profiles.hours.offsets))
             engaged = np.bincount(rows, profiles.hours.engaged, len(profiles))
             own = by_hour.sum(axis=1) + self.strengths.engagement * engaged
             level = level_of_presence(own, self.strengths.hour_of_day)
-            return Evidence(level, nothing, orders, has_response=False)
+            return Evidence(level, has_response=False)
         log, none = message_log(profiles, as_of, self.response.channels), empty_log(len(profiles))
-        messages = np.diff(log.offsets)
+        is_known = (np.diff(profiles.orders.offsets) > 0) | (np.diff(log.offsets) > 0)
         beliefs = (
             self.response.beliefs(none, np.zeros_like(by_hour)),
             self.response.beliefs(none, by_hour),
             self.response.beliefs(log, np.zeros_like(by_hour)),
         )
-        level = level_of_response(*beliefs, (orders > 0) | (messages > 0))
-        return Evidence(level, messages, orders, has_response=True)
+        return Evidence(level_of_response(*beliefs, is_known), has_response=True)
 
     def _known(self, profiles: Profiles, as_of: Instant, response: SendResponse) -> tuple[MessageLog, Floats]:
         orders = orders_by_hour_of_day(activity_of(profiles, as_of), self.strengths.half_life_days, as_of)
@@ -164,3 +151,10 @@ class SendTimeModel:
                 response = SendResponse(known, tuple(words["channels"]), arrays["everyones_hours_of_day"])
             return cls(segments, Strengths(**words["strengths"]), arrays["everyone"], response, words["horizon_days"],
                        words.get("learned_until"))  # fmt: skip
+
+
+def evaluate(model: SendTimeModel, snapshot: "Snapshot") -> Evaluation:
+    """On a cutoff that the model was not trained on: hours of orders beside everybody's, and answers to messages."""
+    from training.models.send_time_evaluation import evaluate_hours
+
+    return evaluate_hours(model, snapshot)

@@ -22,7 +22,7 @@ FEWEST_MESSAGES = 200
 """Of messages of the horizon before the cutoff; of fewer nothing is measured."""
 
 
-def evaluate(model: "SendTimeModel", snapshot: "Snapshot") -> Evaluation:
+def evaluate_hours(model: "SendTimeModel", snapshot: "Snapshot") -> Evaluation:
     """Log loss (nats an order) and hits of the hours of orders after a cutoff, and what messages say.
 
     Where the model knows the response to messages: the log loss (nats a message) of the answers to those of the horizon

@@ -105,9 +105,7 @@ def test_hours_by_orders_rest_on_as_many_orders_as_the_prior_is_worth(
     evidence = replace(model, strengths=strengths).evidence(concatenate([known, empty(["never"])]), future.as_of)
 
     assert [LEVELS[level] for level in evidence.level] == ["own purchases", "segment", "everyone"]
-    assert evidence.fallback(0) is None
-    assert evidence.fallback(1) == "not enough data (1 order): segment"
-    assert evidence.fallback(2) == "not enough data (0 orders): everyone"
+    assert evidence.is_less_than_own.tolist() == [False, True, True]
 
 
 def test_a_folder_of_another_format_is_refused(model: SendTimeModel, tmp_path: Path) -> None:
