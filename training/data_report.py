@@ -5,15 +5,24 @@ The least that a model can do with is stated where the model is; here it is only
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import floor
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from features.event_log import log_table
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.store import Store
+from training.errors import NotEnoughData
+from training.sample import taught_by
 
 if TYPE_CHECKING:
     from features.history import Snapshot
     from training.training_data import TrainingData
+
+HOURS_PER_DAY = 24
+FEWEST_TIMES_OF_DAY = 2
+"""Where all orders are at one time of day, only their dates are known."""
 
 FALLBACKS = {
     "churn": "rfm_segment says who is late; decisions take the policy's own chance of an order",
@@ -80,16 +89,25 @@ def holdings(store: Store, brand: str, before: Instant | None) -> Holdings:
 
 
 def model_data(
-    model: str, brand: str, found: Holdings, data: "TrainingData | None", horizon_days: int | None = None
+    model: str,
+    brand: str,
+    found: Holdings,
+    data: "TrainingData | None",
+    horizon_days: int | None = None,
+    too_little: NotEnoughData | None = None,
 ) -> ModelData:
     """What one model has of what it needs; without cutoffs to look at, of what every model needs.
 
-    ``horizon_days`` is what was asked for, if anything.
+    ``horizon_days`` is what was asked for, if anything; ``too_little`` is why there are no cutoffs to look at. A model
+    is trained twice, without the held-out cutoff to be measured and with it to serve: the scarcer of each need counts.
     """
     needs = _of_history(found, data, horizon_days)
     if data is not None and model in _NEEDS:
-        needs += _NEEDS[model](data.training)
+        parts = [[taught_by(snapshot) for snapshot in some] for some in (data.training, data.snapshots)]
+        needs += [min(both, key=lambda need: need.have) for both in zip(*map(_NEEDS[model], parts), strict=True)]
     missing = [f"{need.what}: {need.have:g}, at least {need.needed:g}" for need in needs if not need.is_met]
+    if too_little is not None and not missing:
+        missing = [str(too_little)]
     return ModelData(brand, found, needs, missing, FALLBACKS.get(model) if missing else None)
 
 
@@ -100,7 +118,7 @@ def _of_history(found: Holdings, data: "TrainingData | None", horizon_days: int 
     horizon = horizon_days or SHORTEST_HORIZON_DAYS if data is None else data.cutoffs.horizon_days
     customers = found.customers if data is None else len(data.validation.profiles)
     return [
-        Need("days of history", round(found.days, 1), fewest_days(horizon)),
+        Need("days of history", floor(10 * found.days) / 10, fewest_days(horizon)),
         Need("customers before the last cutoff", customers, FEWEST_CUSTOMERS),
     ]
 
@@ -108,19 +126,33 @@ def _of_history(found: Holdings, data: "TrainingData | None", horizon_days: int 
 def _of_churn(snapshots: "Sequence[Snapshot]") -> list[Need]:
     from training.models.churn import FEWEST_OF_EACH, churned
 
-    gone = sum(int(churned(snapshot).sum()) for snapshot in snapshots)
-    everybody = sum(len(snapshot.orders) for snapshot in snapshots)
-    return [
-        Need("customers who came back", everybody - gone, FEWEST_OF_EACH),
-        Need("customers who did not", gone, FEWEST_OF_EACH),
-    ]
+    needs = []
+    for part, purpose in _parts(snapshots):
+        gone = np.concatenate([churned(snapshot) for snapshot in part])
+        needs.append(Need(f"customers who came back, {purpose}", int((gone == 0).sum()), FEWEST_OF_EACH))
+        needs.append(Need(f"customers who did not, {purpose}", int(gone.sum()), FEWEST_OF_EACH))
+    return needs
 
 
 def _of_lifetime_value(snapshots: "Sequence[Snapshot]") -> list[Need]:
     from training.models.lifetime_value import FEWEST_SPENDERS
+    from training.models.lifetime_value_training import FEWEST_IN_A_PART
 
-    spenders = sum(int((snapshot.spend > 0).sum()) for snapshot in snapshots)
-    return [Need("customers who spent in a horizon", spenders, FEWEST_SPENDERS)]
+    return [
+        Need("customers who spent in a horizon", _spenders(snapshots), FEWEST_SPENDERS),
+        *(Need(f"of these {purpose}", _spenders(part), FEWEST_IN_A_PART) for part, purpose in _parts(snapshots)),
+    ]
+
+
+def _spenders(snapshots: "Sequence[Snapshot]") -> int:
+    return sum(int((snapshot.spend > 0).sum()) for snapshot in snapshots)
+
+
+def _parts(snapshots: "Sequence[Snapshot]") -> "list[tuple[list[Snapshot], str]]":
+    from training.models.gradient_boosting import teaching_and_newest
+
+    teaching, newest = teaching_and_newest(snapshots)
+    return [(teaching, "to learn from"), (newest, "to calibrate on")]
 
 
 def _of_favourite_product(snapshots: "Sequence[Snapshot]") -> list[Need]:
@@ -133,11 +165,12 @@ def _of_favourite_product(snapshots: "Sequence[Snapshot]") -> list[Need]:
 def _of_send_time(snapshots: "Sequence[Snapshot]") -> list[Need]:
     from training.models.send_time_training import FEWEST_ORDERS, STRENGTH_CUTOFFS
 
-    before = len(snapshots[-1].profiles.orders.hour)
+    before = snapshots[-1].profiles.orders.hour
     after = sum(len(snapshot.hours) for snapshot in snapshots[-STRENGTH_CUTOFFS:])
     return [
-        Need("orders before the last cutoff", before, FEWEST_ORDERS),
+        Need("orders before the last cutoff", len(before), FEWEST_ORDERS),
         Need("orders after the last cutoffs", after, FEWEST_ORDERS),
+        Need("times of day of orders", len(np.unique(before % HOURS_PER_DAY)), FEWEST_TIMES_OF_DAY),
     ]
 
 

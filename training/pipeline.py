@@ -70,7 +70,7 @@ def train(
             data = gather(store, brand, as_of, horizon_days, seed, report)
         except NotEnoughData as error:
             too_little = error
-        of_models = {model: model_data(model, brand, found, data, horizon_days) for model in models}
+        of_models = {model: model_data(model, brand, found, data, horizon_days, too_little) for model in models}
         announce(of_models)
         if too_little is not None:
             for model in (model for model in models if _not_built(model) is None):

@@ -1,17 +1,15 @@
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 from typer.testing import CliRunner
 
 from features.event_log import append
 from features.events import Event, EventType
-from features.history import spaced_cutoffs
 from features.instant import MICROSECONDS_PER_DAY, parse
 from features.store import Store
 from lagniappe import application
-from training.cutoffs import choose_cutoffs, fewest_days
+from training.cutoffs import fewest_days
 from training.data_report import FALLBACKS, ModelData, holdings, model_data
 from training.errors import NotEnoughData
 from training.learners import LEARNERS
@@ -57,7 +55,7 @@ def test_each_model_needs_what_it_declares_itself(shop: Store) -> None:
 
     of_model = {model: needs(model_data(model, "default", found, data)) for model in LEARNERS}
 
-    assert of_model["churn"]["customers who did not"][1:] == (FEWEST_OF_EACH, True)
+    assert of_model["churn"]["customers who did not, to learn from"][1:] == (FEWEST_OF_EACH, True)
     assert of_model["send-time"]["orders after the last cutoffs"][1] == FEWEST_ORDERS
     assert all(one["customers before the last cutoff"][1:] == (FEWEST_CUSTOMERS, True) for one in of_model.values())
     assert all(model_data(model, "default", found, data).fallback is None for model in LEARNERS)
@@ -72,36 +70,22 @@ def test_where_something_is_missing_it_is_named_with_what_serves_instead(sqlite_
     assert found.fallback == FALLBACKS["churn"]
 
 
+def test_what_no_count_tells_is_said_in_the_words_of_training(sqlite_store: Store) -> None:
+    events = [*purchases(30, 1), Event(event_id="v", type=EventType.VIEW, customer_id="c1",
+                                       occurred_at=START + 90 * MICROSECONDS_PER_DAY)]  # fmt: skip
+    add(sqlite_store, events)
+
+    with pytest.raises(NotEnoughData) as too_little:
+        gather(sqlite_store, "default", None, None, 0)
+
+    found = holdings(sqlite_store, "default", None)
+    assert model_data("churn", "default", found, None, None, too_little.value).missing == [str(too_little.value)]
+
+
 def test_the_horizon_that_was_asked_for_says_how_many_days_are_needed(sqlite_store: Store) -> None:
     found = model_data("churn", "default", holdings(sqlite_store, "default", None), None, horizon_days=400)
 
     assert needs(found)["days of history"] == (0.0, fewest_days(400), False)
-
-
-@pytest.mark.parametrize("horizon_days", [1, 7, 14, 30, 90, 400, 1000])
-def test_the_days_that_are_said_to_be_needed_are_those_with_which_cutoffs_are_found(horizon_days: int) -> None:
-    needed = fewest_days(horizon_days)
-
-    assert choose_cutoffs(Days(needed), horizon_days).training
-    with pytest.raises(NotEnoughData, match=f"at least {needed} days for a horizon of {horizon_days} days"):
-        choose_cutoffs(Days(needed - 1), horizon_days)
-
-
-@dataclass(frozen=True)
-class Days:
-    """A history of so many days."""
-
-    length: int
-    first_at: int = START
-
-    @property
-    def last_at(self) -> int:
-        return self.first_at + self.length * MICROSECONDS_PER_DAY
-
-    def cutoffs(self, horizon_days: int, count: int) -> list[int]:
-        return spaced_cutoffs(
-            self.first_at, self.last_at + 1 - horizon_days * MICROSECONDS_PER_DAY, count, horizon_days
-        )
 
 
 @pytest.fixture
