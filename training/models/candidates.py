@@ -12,17 +12,21 @@ from numpy.typing import NDArray
 
 from features.compiled import compiled
 from features.instant import MICROSECONDS_PER_DAY, Instant
-from training.models.collaborative_filtering import Tastes, dot, nearness_of, taste_of
+from training.models.collaborative_filtering import dot, taste_of
 from training.models.exploration import MOST_AFTER, MOST_NEAR, MOST_POPULAR, explore
-from training.models.next_purchases import (
-    SCORES,
-    SHARE_RECENT,
-    NextPurchases,
-    Sources,
-    add_transitions,
-    write_transition_scores,
+from training.models.known_products import (
+    BOUGHT,
+    EXPLORED,
+    GAP_DAYS,
+    POPULARITY,
+    REPEAT_LIFT,
+    RETURNED,
+    TARGET,
+    TREND,
+    Known,
 )
-from training.models.product_knowledge import ProductKnowledge, own_gap_days
+from training.models.next_purchases import SCORES, SHARE_RECENT, Sources, add_transitions, write_transition_scores
+from training.models.product_knowledge import own_gap_days
 from training.models.purchase_histories import HALF_LIFE_DAYS, Codes, Floats, Integers, PurchaseHistories, orders_since
 
 CANDIDATE_FEATURES = (
@@ -111,22 +115,6 @@ def rhythm_at(as_of: Instant, order_at: Integers, order_lines: Floats | Integers
     return Rhythm(count, orders, count / max(tenure_days, 1.0), lines / orders, since_days)
 
 
-class Known(NamedTuple):
-    """All that is known of products, from whatever customers it was learned.
-
-    ``near`` (k, popular products) are the factors of those that may be near in taste, laid out to be read at once.
-    """
-
-    products: ProductKnowledge
-    following: NextPurchases
-    tastes: Tastes
-    near: NDArray[np.float32]
-
-
-def known_of(products: ProductKnowledge, following: NextPurchases, tastes: Tastes) -> Known:
-    return Known(products, following, tastes, np.ascontiguousarray(tastes.factors[products.popular].T))
-
-
 class Room(NamedTuple):
     """To work in, for one customer after the other, of whom no trace is left.
 
@@ -168,16 +156,13 @@ def fill_candidates(
     owned = histories.code[first:last]
     taste = taste_of(known.tastes, owned, histories.lines[first:last], by_count[:MOST_FOLDED_IN])
     met, sources = add_transitions(i, by_count, histories, known.following, room.sums, room.touched)
-    touched, popular = room.touched[:met], known.products.popular
-    nearness = nearness_of(taste, known.near)
-    count = own + explore(owned, popular, known.following, nearness, room.sums, touched, room.is_taken, code[own:])
+    touched = room.touched[:met]
+    count = own + explore(owned, known, taste, room.sums, touched, room.is_taken, code[own:])
     entry[own:count] = -1
     rows[:count] = np.nan
     _fill_own(histories, i, entry[:own], rows)
     orders = histories.order_offsets[i + 1] - histories.order_offsets[i]
-    for rank in range(count):
-        _fill_product(known.products, code[rank], dot(taste, known.tastes.factors[code[rank]]), rows[rank])
-        _fill_following(known.following, code[rank], room.sums[code[rank]], sources, orders, rows[rank])
+    _fill_known(known, taste, code[:count], room.sums, sources, orders, rows)
     for to in touched:
         room.sums[to] = 0.0
     return own, count
@@ -251,21 +236,21 @@ def _fill_own(histories: PurchaseHistories, i: int, entry: Integers, rows: Float
 
 
 @compiled
-def _fill_product(knowledge: ProductKnowledge, code: int, taste: float, row: Floats) -> None:
-    row[10] = taste
-    row[11] = knowledge.popularity[code]
-    row[12] = knowledge.repeat_lift[code]
-    row[13] = knowledge.trend[code]
-    row[14] = row[3] / max(knowledge.gap_days[code], 1.0)
-
-
-@compiled
-def _fill_following(
-    following: NextPurchases, code: int, sums: Floats, sources: Sources, orders: int, row: Floats
+def _fill_known(
+    known: Known, taste: Floats, code: Codes, sums: Floats, sources: Sources, orders: int, rows: Floats
 ) -> None:
-    row[19] = orders
-    row[20] = following.bought[code]
-    row[21] = following.explored[code]
-    row[22] = following.returned[code]
-    write_transition_scores(sums, sources, following.target[code], row[23:27])
-    row[27] = row[23 + SHARE_RECENT] / np.exp(following.bought[code])
+    """What is known of each product, and how it follows what the customer bought."""
+    facts, factors = known.facts, known.tastes.factors
+    for rank in range(code.shape[0]):
+        product = code[rank]
+        rows[rank, 10] = dot(taste, factors, product)
+        rows[rank, 11] = facts[product, POPULARITY]
+        rows[rank, 12] = facts[product, REPEAT_LIFT]
+        rows[rank, 13] = facts[product, TREND]
+        rows[rank, 14] = rows[rank, 3] / max(facts[product, GAP_DAYS], 1.0)
+        rows[rank, 19] = orders
+        rows[rank, 20] = facts[product, BOUGHT]
+        rows[rank, 21] = facts[product, EXPLORED]
+        rows[rank, 22] = facts[product, RETURNED]
+        write_transition_scores(sums[product], sources, facts[product, TARGET], rows[rank, 23:27])
+        rows[rank, 27] = rows[rank, 23 + SHARE_RECENT] / np.exp(facts[product, BOUGHT])

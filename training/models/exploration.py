@@ -5,21 +5,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.compiled import compiled
-from training.models.next_purchases import COSINE_RECENT, SHARE_RECENT, NextPurchases
+from training.models.collaborative_filtering import nearness_of
+from training.models.known_products import TARGET, Known
+from training.models.next_purchases import COSINE_RECENT, SHARE_RECENT
 from training.models.purchase_histories import Codes, Floats
 
-MOST_POPULAR = 25
-MOST_AFTER = 25
+MOST_POPULAR = 15
+MOST_AFTER = 12
 """By share and again by cosine."""
-MOST_NEAR = 10
+MOST_NEAR = 6
 
 
 @compiled
 def explore(
     owned: Codes,
-    popular: Codes,
-    following: NextPurchases,
-    nearness: Floats,
+    known: Known,
+    taste: Floats,
     sums: Floats,
     touched: Codes,
     is_taken: NDArray[np.bool_],
@@ -29,8 +30,8 @@ def explore(
 
     Parameters
     ----------
-    popular, nearness
-        What may be near, and how near it is.
+    taste
+        The customer's own factors.
     sums, touched
         Those of transitions, and the codes that have any.
     is_taken
@@ -40,21 +41,20 @@ def explore(
     for code in owned:
         is_taken[code] = True
     count = 0
-    for code in following.popular:
+    for code in known.following.popular:
         if count == MOST_POPULAR:
             break
         if not is_taken[code]:
             is_taken[code] = True
             into[count] = code
             count += 1
-    found = np.empty(touched.shape[0])
-    for column in (SHARE_RECENT, COSINE_RECENT):
-        for at in range(touched.shape[0]):
-            found[at] = sums[touched[at], column]
-            if column == COSINE_RECENT:
-                found[at] /= following.target[touched[at]]
-        count += take_best(touched, found, is_taken, into[count : count + MOST_AFTER])
-    count += take_best(popular, nearness, is_taken, into[count : count + MOST_NEAR])
+    by_share, by_cosine = np.empty(touched.shape[0]), np.empty(touched.shape[0])
+    for at in range(touched.shape[0]):
+        by_share[at] = sums[touched[at], SHARE_RECENT]
+        by_cosine[at] = sums[touched[at], COSINE_RECENT] / known.facts[touched[at], TARGET]
+    count += take_best(touched, by_share, is_taken, into[count : count + MOST_AFTER])
+    count += take_best(touched, by_cosine, is_taken, into[count : count + MOST_AFTER])
+    count += take_best(known.popular, nearness_of(taste, known.near), is_taken, into[count : count + MOST_NEAR])
     is_taken[-1] = False
     for code in owned:
         is_taken[code] = False
@@ -64,7 +64,7 @@ def explore(
 
 
 @compiled
-def take_best(codes: Codes, scores: Floats, is_taken: NDArray[np.bool_], into: Codes) -> int:
+def take_best(codes: Codes, scores: NDArray[np.floating], is_taken: NDArray[np.bool_], into: Codes) -> int:
     """Writes the codes that score highest above 0 and are not taken, best first, takes them and returns how many."""
     best = np.zeros(into.shape[0])
     count, least = 0, 0.0

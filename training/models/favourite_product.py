@@ -18,8 +18,9 @@ from training.errors import TrainingError
 from training.evaluation import Evaluation
 from training.models.affinity import AffinityWeights, Flags, TargetFacts, facts_of_targets, fill_chances
 from training.models.calibration import Platt
-from training.models.candidates import MOST_CANDIDATES, Known, known_of
+from training.models.candidates import MOST_CANDIDATES
 from training.models.collaborative_filtering import Tastes
+from training.models.known_products import Known, known_of
 from training.models.manifest import read_manifest, write_manifest
 from training.models.next_purchases import NextPurchases
 from training.models.product_knowledge import ProductKnowledge

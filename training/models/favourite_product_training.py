@@ -8,9 +8,9 @@ import numpy as np
 from training.errors import NotEnoughData
 from training.models.affinity_weights import Answered, fit_affinity
 from training.models.calibration import Platt, fit_platt
-from training.models.candidates import known_of
 from training.models.collaborative_filtering import Tastes, learn_tastes
 from training.models.favourite_product import FavouriteProductModel
+from training.models.known_products import known_of
 from training.models.learning_to_rank import RankingRows, fit_ranker, gains, ranking_rows
 from training.models.next_purchases import Asked, learn_next_purchases
 from training.models.product_knowledge import learn_products

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.models.candidates import CANDIDATE_FEATURES, Candidates, Known, candidates_of
+from training.models.candidates import CANDIDATE_FEATURES, Candidates, candidates_of
+from training.models.known_products import Known
 from training.models.purchase_histories import Floats, Integers, NextBaskets, PurchaseHistories, is_within
 from training.models.trees import FlatTrees, flatten
 

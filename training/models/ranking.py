@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.compiled import compiled
-from training.models.candidates import CANDIDATE_FEATURES, MOST_CANDIDATES, Known, fill_candidates, room_for
+from training.models.candidates import CANDIDATE_FEATURES, MOST_CANDIDATES, fill_candidates, room_for
+from training.models.known_products import Known
 from training.models.purchase_histories import Codes, Floats, Integers, PurchaseHistories
 from training.models.trees import LANES, Forest, walk_lanes, write_columns
 
