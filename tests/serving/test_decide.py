@@ -1,3 +1,5 @@
+"""Which offers are chosen, at which propensities, and what a decision says of itself."""
+
 from collections import Counter
 
 import numpy as np
@@ -6,54 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from features.batching import to_batch
-from features.brand import QuietHours
-from features.entities import CapPerCustomer, Customer, Offer, OfferKind, Product, Schedule, Target
-from features.events import Event, EventType
-from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_HOUR, parse
-from features.profile import fold
-from serving.customer_history import histories
-from serving.decide import decide
-from serving.decision import BasketLine, CustomerState, DecisionRequest, OfferUse, Predictions
-from serving.offer_table import BrandTerms, OfferUsage, build_offer_table, with_usage
+from features.entities import Offer, OfferKind, Schedule, Target
+from features.events import EventType
+from serving.decision import BasketLine, CustomerState, Predictions
 from serving.policy import Policy
-
-NOW = parse("2026-01-05T10:20:00")  # a Monday
-DAY, HOUR = MICROSECONDS_PER_DAY, MICROSECONDS_PER_HOUR
-REQUEST = DecisionRequest("anna", NOW, "decision-1")
-GREEDY = Policy(epsilon=0.0)
-PRODUCTS = [Product(product_id=name, name=name.title(), price=40_000, category="food") for name in ("milk", "tea")]
-
-
-def information(offer_id, **terms):
-    return Offer(offer_id=offer_id, kind=OfferKind.INFORMATION, **terms)
-
-
-def dear(offer_id, **terms):
-    """An offer that costs more than it can bring."""
-    return Offer(offer_id=offer_id, kind=OfferKind.DISCOUNT_AMOUNT, value=500.0, **terms)
-
-
-def table(*offers, terms=BrandTerms(), policy=GREEDY):  # noqa: B008
-    return build_offer_table(offers, PRODUCTS, terms, policy)
-
-
-def event(number, kind=EventType.PURCHASE, **fields):
-    fields = {"occurred_at": NOW - DAY * number, **fields}
-    return Event(event_id=f"e{number}-{kind}", type=kind, customer_id="anna", **fields)
-
-
-def customer(*events, **state):
-    return CustomerState(profile=to_batch("anna", fold(events, "UTC"), "UTC"), **state)
-
-
-def decided(offers, state=CustomerState(), request=REQUEST, predictions=Predictions(), policy=GREEDY):  # noqa: B008
-    (history,) = histories([state.profile], offers)
-    return decide(request, state, history, offers, predictions, policy)
-
-
-def ids(decision):
-    return [chosen.offer_id for chosen in decision.offers]
+from tests.serving.deciding import DAY, NOW, REQUEST, customer, dear, decided, event, ids, information, table
 
 
 def test_the_most_valuable_offer_is_chosen_at_its_propensity():
@@ -115,121 +74,6 @@ def test_a_version_that_should_have_answered_is_marked():
     assert decided(table(information("a")), customer(event(1)), predictions=predictions).fallback == (
         "missing version: churn 7, send-time 2"
     )
-
-
-def test_refusals_are_counted_by_reason():
-    offers = table(information("a"), information("b", valid_to=NOW), information("c", valid_to=NOW - 1))
-
-    assert decided(offers).excluded == {"expired": 2}
-
-
-def test_one_refusal_met_by_all_is_the_reason_for_the_empty_answer():
-    assert decided(table(information("a", valid_to=NOW))).no_offer_reason == "expired"
-    mixed = table(information("a", valid_to=NOW), information("b", valid_from=NOW + 1))
-    assert decided(mixed).no_offer_reason == "nothing_eligible"
-
-
-def test_points_without_a_value_are_not_offered():
-    points = Offer(offer_id="a", kind=OfferKind.BONUS_POINTS, value=10.0)
-
-    assert decided(table(points)).excluded == {"cost_unknown": 1}
-    assert ids(decided(table(points, terms=BrandTerms(point_value=0.01)))) == ["a"]
-
-
-def test_caps_stock_and_budget_of_everybody_hold():
-    offers = table(
-        information("a", cap_total=5),
-        information("b", stock=5),
-        Offer(offer_id="c", kind=OfferKind.DISCOUNT_AMOUNT, value=1.0, budget=1_000_000),
-        information("d", budget=1),
-    )
-    usage = {**{name: OfferUsage(issued=5) for name in "abd"}, "c": OfferUsage(issued=5, committed=990_001)}
-
-    assert decided(with_usage(offers, usage)).excluded == {"cap_total": 1, "stock": 1, "budget": 1}
-    assert decided(with_usage(offers, {"a": OfferUsage(4)})).excluded == {}
-
-
-def test_a_customers_own_cap_holds():
-    offers = table(information("a", cap_per_customer=CapPerCustomer(count=1, days=1)))
-    state = CustomerState(uses=[OfferUse("a", NOW - HOUR, "reserved", NOW + 1)])
-
-    assert decided(offers, state).no_offer_reason == "cap_per_customer"
-
-
-def test_a_decline_heard_as_an_event_suppresses_the_offer():
-    state = customer(event(1), event(2, EventType.OFFER_DECLINED, offer_id="a"))
-
-    assert decided(table(information("a"), information("b")), state).excluded == {"declined_recently": 1}
-
-
-def test_what_lies_in_the_basket_is_not_discounted():
-    offer = Offer(offer_id="a", kind=OfferKind.DISCOUNT_PERCENT, value=5.0, target=Target(products=("milk",)))
-    with_milk = replace(REQUEST, basket=(BasketLine("milk", 1, 40_000),))
-    with_tea = replace(REQUEST, basket=(BasketLine("tea", 1, 40_000),))
-
-    assert ids(decided(table(offer), request=with_tea)) == ["a"]
-    assert ids(decided(table(offer), request=with_milk)) == []
-
-
-def test_a_basket_without_amounts_is_worth_its_products_prices():
-    offers = table(information("a", minimum_spend=80_000, priority=5), information("b", priority=1))
-
-    one, two = (
-        decided(offers, request=replace(REQUEST, basket=(BasketLine("milk", quantity),))) for quantity in (1.0, 2.0)
-    )
-
-    assert one.excluded == {"minimum_spend": 1}
-    assert two.excluded == {}
-
-
-def test_a_purchase_changes_the_words_and_the_acceptance():
-    offers = table(information("a", target=Target(products=("milk",))))
-    milk = [event(n, product_id="milk", amount=40_000, order_id=f"o{n}") for n in range(1, 5)]
-
-    before, after = decided(offers, customer(event(9))), decided(offers, customer(event(9), *milk))
-
-    assert after.offers[0].accept_probability > before.offers[0].accept_probability
-    assert before.offers[0].reasons[0] == "not_bought_before"
-    assert after.offers[0].reasons[0] == "often_bought"
-
-
-def test_purchases_whose_use_was_refused_speak_for_nothing():
-    offers = table(information("a", target=Target(products=("milk",))))
-    milk = [event(n, product_id="milk", amount=40_000, order_id=f"o{n}") for n in range(1, 5)]
-    refused = event(0.5, EventType.CONSENT_CHANGED, purpose="purchases", granted=False)
-
-    chosen = decided(offers, customer(*milk, refused)).offers[0]
-
-    assert "often_bought" not in chosen.reasons
-    assert chosen.accept_probability == decided(offers).offers[0].accept_probability
-
-
-def test_an_event_a_little_ahead_of_our_clock_is_no_reason_to_fail():
-    offers = table(information("a", eligibility={"segment": ["new"]}))
-    state = customer(event(1, occurred_at=NOW + HOUR, amount=40_000, product_id="milk"))
-
-    assert ids(decided(offers, state)) == ["a"]
-
-
-def test_the_reasons_always_say_that_the_response_is_a_prior():
-    assert decided(table(information("a"))).offers[0].reasons[-1] == "response_is_a_prior"
-
-
-def test_conditions_ask_the_tier_of_the_latest_word_and_attributes_of_the_row():
-    offers = table(information("a", eligibility={"tier": "gold", "attributes": {"age": {"min": 18}}}))
-    row = Customer(customer_id="anna", tier="silver", attributes={"age": 30.0})
-    promoted = event(1, EventType.TIER_CHANGED, properties={"tier": "gold"})
-
-    assert ids(decided(offers, customer(promoted, customer=row))) == ["a"]
-    assert decided(offers, customer(event(1), customer=row)).excluded == {"tier": 1}
-
-
-def test_attributes_whose_use_was_refused_meet_no_condition():
-    offers = table(information("a", eligibility={"attributes": {"age": {"min": 18}}}))
-    refused = event(1, EventType.CONSENT_CHANGED, purpose="attributes", granted=False)
-    state = customer(refused, customer=Customer(customer_id="anna", attributes={"age": 30.0}))
-
-    assert decided(offers, state).excluded == {"attribute": 1}
 
 
 def test_a_menu_is_ranked_and_its_propensities_are_those_of_the_ranks():
@@ -300,96 +144,6 @@ def test_an_offer_drawn_against_its_value_says_so():
     explored = {chosen.offer_id for one in decisions for chosen in one.offers if "explored" in chosen.reasons}
     assert explored == {"b"}
     assert {one.no_offer_reason for one in decisions} == {None, "explored"}
-
-
-def test_on_the_spot_an_answer_holds_half_an_hour_and_nothing_is_sent():
-    decision = decided(table(information("a")), request=replace(REQUEST, channels=("web",)))
-
-    assert (decision.channel, decision.send_at) == ("web", None)
-    assert decision.expires_at == NOW + HOUR // 2
-
-
-def test_a_message_goes_out_at_the_best_hour_and_is_held_for_a_day_after():
-    best = np.full(168, 0.001)
-    best[24 + 18] = 0.5  # Tuesday, 18:00
-
-    decision = decided(
-        table(information("a")), request=replace(REQUEST, channels=("email",)), predictions=Predictions(send_time=best)
-    )
-
-    assert decision.send_at == parse("2026-01-06T18:00:00")
-    assert decision.expires_at == parse("2026-01-07T18:00:00")
-
-
-def test_a_message_goes_out_at_the_best_hour_of_its_channel():
-    evening, noon = np.eye(168)[[24 + 18, 24 + 12]]
-    hours = Predictions(send_time=evening, send_time_by_channel={"push": noon})
-
-    sent = [
-        decided(table(information("a")), request=replace(REQUEST, channels=(channel,)), predictions=hours).send_at
-        for channel in ("push", "email")
-    ]
-
-    assert sent == [parse("2026-01-06T12:00:00"), parse("2026-01-06T18:00:00")]
-
-
-def test_a_message_keeps_out_of_quiet_hours_on_the_customers_clock():
-    quiet = QuietHours.model_validate({"from": "09:00", "to": "21:30"})
-    offers = table(information("a"), terms=BrandTerms(quiet_hours=quiet))
-
-    decision = decided(offers, CustomerState(timezone="Europe/Riga"), replace(REQUEST, channels=("email",)))
-
-    assert decision.send_at == parse("2026-01-05T20:00:00")  # 22:00 in Riga
-
-
-def test_a_message_goes_out_while_its_offer_is_valid():
-    best = np.zeros(168)
-    best[24 + 18] = 1.0
-
-    decision = decided(
-        table(information("a", valid_to=NOW + 3 * HOUR)),
-        request=replace(REQUEST, channels=("email",)),
-        predictions=Predictions(send_time=best),
-    )
-
-    assert decision.send_at == NOW
-
-
-def test_a_schedule_of_a_message_binds_the_moment_of_sending():
-    offers = table(information("a", schedule=Schedule(weekdays=(2,), hours=(7,))))
-
-    sent = decided(offers, request=replace(REQUEST, channels=("email",)))
-    shown = decided(offers, request=replace(REQUEST, channels=("web",)))
-
-    assert sent.send_at == parse("2026-01-07T07:00:00")
-    assert shown.no_offer_reason == "schedule"
-
-
-def test_the_channel_is_that_of_the_most_valuable_offer():
-    offers = table(information("a", channels=("web",)), information("b", channels=("app",), priority=5))
-
-    decision = decided(offers, request=replace(REQUEST, channels=("web", "app")))
-
-    assert (decision.channel, ids(decision)) == ("app", ["b"])
-    assert decision.excluded == {"channel": 1}
-
-
-def test_between_equal_channels_the_one_that_reached_the_customer_is_taken():
-    opens = [event(n, EventType.MESSAGE_OPENED, channel="push", message_id=str(n)) for n in range(1, 4)]
-
-    decision = decided(table(information("a")), customer(*opens), replace(REQUEST, channels=("email", "push")))
-
-    assert decision.channel == "push"
-
-
-def test_an_unsubscribed_channel_is_not_used():
-    left = event(1, EventType.UNSUBSCRIBED, channel="email")
-
-    both = decided(table(information("a")), customer(left), replace(REQUEST, channels=("email", "web")))
-    alone = decided(table(information("a")), customer(left), replace(REQUEST, channels=("email",)))
-
-    assert both.channel == "web"
-    assert alone.no_offer_reason == "no_consent"
 
 
 def test_an_offer_is_valid_for_its_days_but_not_beyond_its_end():
