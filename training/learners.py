@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.errors import TrainingError
-from training.sample import taught_by
 from training.search_space import SearchSpace
 
 if TYPE_CHECKING:
@@ -39,6 +38,8 @@ class Learner:
     search_space: SearchSpace
 
     def fit(self, snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int) -> Any:
+        from training.sample import taught_by  # only here: whoever asks for the names of models waits for no features
+
         return self.model.fit([taught_by(snapshot) for snapshot in snapshots], parameters, seed)
 
     def load(self, folder: Path) -> Any:
