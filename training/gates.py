@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.vector import FINGERPRINT
+from training.baselines import advantages
 from training.held_out import Floats, HeldOut, Pair
 from training.loading import CannotBeLoadedError
 from training.paired_difference import PairedDifference, differences_in_slices, paired_differences
@@ -101,6 +102,17 @@ def holds_in_slices(pairs: Sequence[Pair], by: str) -> Gate:
     code, worst = max(refused or judged, key=lambda pair: pair[1].worsening)
     finding = f"{SLICES[by][code]}: {worst.metric.replace('_', ' ')} {_said(worst)}"
     return Gate(name, not refused, finding, worst.worsening, LARGEST_WORSENING_IN_SLICE)
+
+
+def not_below_baselines(champion: VersionRecord, challenger: VersionRecord) -> Gate:
+    """Refuses what loses to its own baseline beyond chance, where the champion did not lose to it by as much."""
+    found = advantages(challenger.model, challenger.metrics)
+    before = {one.baseline: one.value for one in advantages(champion.model, champion.metrics)}
+    refused = [one for one in found if one.is_lost and one.value < min(before.get(one.baseline, 0.0), 0.0)]
+    if not found:
+        return Gate("baseline", True, "no baseline was measured beside it")
+    worst = min(refused or found, key=lambda one: one.value)
+    return Gate("baseline", not refused, str(worst), worst.value, 0.0)
 
 
 def within_latency(latency: Latency | None, budget_ms: float) -> Gate:

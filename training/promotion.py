@@ -95,7 +95,7 @@ def compare(
     pairs = measured_alike(store, brand, champion, challenger)
     budget = gates.DEFAULT_LATENCY_BUDGET_MS if latency_budget_ms is None else latency_budget_ms
     latency = gates.within_latency(_latency(store, brand, former, later), budget)
-    found = [*alike, *gates.of_pairs(model, pairs), latency]
+    found = [*alike, *gates.of_pairs(model, pairs), gates.not_below_baselines(champion_record, record), latency]
     return beside(paired_differences(pairs), found, [later.as_of for _, later in pairs])
 
 

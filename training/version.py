@@ -10,9 +10,10 @@ from pathlib import Path
 from features.instant import Instant, to_iso
 from features.store import Store
 from features.vector import FINGERPRINT
-from training import tracking
+from training import baselines, tracking
 from training.drift_reference import reference_of, save_reference
 from training.errors import NotEnoughData
+from training.evaluation import Evaluation
 from training.held_out import HeldOut, chances_and_outcomes, held_out, save_held_out
 from training.learners import Learner
 from training.model_card import model_card
@@ -84,16 +85,7 @@ def _fit(
         evaluation = learner.evaluate(twin, data.validation)
         earlier = _earlier_held_out(learner, data, parameters, attempt.seed)
         model = fitted.result()
-    record = VersionRecord(
-        learner.name,
-        brand,
-        FINGERPRINT,
-        data.window,
-        parameters,
-        _finite(evaluation.metrics),
-        {name: _finite(values) for name, values in evaluation.baselines.items()},
-        notes,
-    )
+    record = _record(brand, learner.name, data, parameters, notes, evaluation)
     saved = folder / tracking.MODEL_FOLDER
     twin_folder = saved / HELD_OUT_FOLDER
     twin_folder.mkdir(parents=True)
@@ -108,6 +100,22 @@ def _fit(
     draw(twin, data.validation, folder / PLOTS)
     (folder / "model_card.md").write_text(model_card(record), encoding="utf-8")
     return record
+
+
+def _record(
+    brand: str, model: str, data: TrainingData, parameters: Parameters, notes: tuple[str, ...], evaluation: Evaluation
+) -> VersionRecord:
+    metrics = _finite(evaluation.metrics)
+    return VersionRecord(
+        model,
+        brand,
+        FINGERPRINT,
+        data.window,
+        parameters,
+        metrics,
+        {name: _finite(values) for name, values in evaluation.baselines.items()},
+        (*notes, *baselines.warnings(model, metrics)),
+    )
 
 
 def _earlier_held_out(learner: Learner, data: TrainingData, parameters: Parameters, seed: int) -> list[HeldOut]:
