@@ -68,7 +68,7 @@ def compare_lifetime_value(cases: Sequence[Case]) -> Iterator[Finding]:
                 yield Skipped(case.data, MODEL, f"{case.label}: {name} {spend}")
             else:
                 known[name] = spend
-        yield from bounds(case, value)
+        yield from bounds(case, value, model.total_interval(float(value.mean.sum())))
         ids = case.test.profiles.customer_ids
         means.append(Answers(case.label, ids, actual, {OURS: value.mean, **known}))
         medians.append(Answers(case.label, ids, actual, {OURS: value.median, **known, "zero": np.zeros(len(ids))}))
@@ -116,20 +116,37 @@ def _quantiles(case: Case) -> Floats:
     return np.stack([np.maximum(_trees(case, "quantile", alpha=level), 0.0) for level in LEVELS.values()], axis=1)
 
 
-def bounds(case: Case, value: LifetimeValue) -> Iterator[Bound]:
+def bounds(case: Case, value: LifetimeValue, total_interval: tuple[float, float]) -> Iterator[Bound]:
+    """``total_interval`` is where the model says that the actual total lies."""
     actual = case.test.spend
     low, high = _interval_of_total(actual, value.mean)
     note = f"95 % from {low:.2f} to {high:.2f}"
     total = total_ratio(actual, value.mean)
     yield Bound(case.data, MODEL, "total_predicted_over_actual", case.label, total, 0.85, 1.15, note)
+    predicted = max(float(value.mean.sum()), 1e-9)
+    least, most = (end / predicted for end in total_interval)
+    over = float(actual.sum()) / predicted
+    note = "from and to: the 95 % interval that the model tells"
+    yield Bound(case.data, MODEL, "actual_total_over_predicted", case.label, over, least, most, note)
     below, above = randomised_tails(actual, value)
     yield Bound(case.data, MODEL, "share_below_low", case.label, below, 0.08, 0.12)
     yield Bound(case.data, MODEL, "share_above_high", case.label, above, 0.08, 0.12)
     sure = value.chance_of_any > 0.9
     if sure.sum() >= FEWEST_SURE_BUYERS:
         covered = coverage(actual[sure], value.low[sure], value.high[sure])
-        note = f"{int(sure.sum())} customers"
-        yield Bound(case.data, MODEL, "coverage_of_sure_buyers", case.label, covered, 0.78, 0.82, note)
+        noise = coverage_noise(int(sure.sum()))
+        note = f"0.78 to 0.82, and the noise of {int(sure.sum())} customers, {noise:.3f}"
+        yield Bound(case.data, MODEL, "coverage_of_sure_buyers", case.label, covered, 0.78 - noise, 0.82 + noise, note)
+
+
+def coverage_noise(customers: int) -> float:
+    """By how much the share within true 10 % and 90 % quantiles strays from 0.8 (95 %, binomial).
+
+    >>> round(coverage_noise(100), 3), round(coverage_noise(1400), 3)
+    (0.078, 0.021)
+    """
+    share = HIGH - LOW
+    return float(1.96 * np.sqrt(share * (1.0 - share) / customers))
 
 
 def randomised_tails(actual: Floats, value: LifetimeValue) -> tuple[float, float]:

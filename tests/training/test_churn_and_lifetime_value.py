@@ -18,7 +18,7 @@ from features.vector import FEATURES, PURCHASES, PURPOSE_OF_FEATURE
 from training.errors import NotEnoughData, TrainingError
 from training.models import churn, lifetime_value
 from training.models.churn import ChurnModel, risk_band
-from training.models.gradient_boosting import MOST_ROUNDS
+from training.models.gradient_boosting import MOST_ROUNDS, over_before
 from training.models.lifetime_value import LifetimeValueModel, decayed_spend
 from training.models.logistic import sigmoid
 from training.models.manifest import FILE
@@ -191,6 +191,41 @@ def test_lifetime_value_is_measured_beside_decayed_spend(fitted: dict[Any, Any],
 
     assert set(evaluation.baselines["decayed_spend"]) <= set(evaluation.metrics)
     assert 0.5 < evaluation.metrics["total_predicted_over_actual"] < 2.0
+
+
+def test_the_total_of_a_shop_lies_in_the_interval_that_the_model_tells(
+    fitted: dict[Any, Any], snapshots: list[Snapshot], tmp_path: Path
+) -> None:
+    model = fitted[LifetimeValueModel]
+    model.save(tmp_path)
+
+    metrics = lifetime_value.evaluate(LifetimeValueModel.load(tmp_path), snapshots[-1]).metrics
+
+    low, high = metrics["total_interval_low_over_actual"], metrics["total_interval_high_over_actual"]
+    assert low < 1 < high
+    assert np.sqrt(low * high) == pytest.approx(metrics["total_predicted_over_actual"])
+    assert np.log(high / low) == pytest.approx(2 * 1.96 * model.total_deviation)
+
+
+def test_a_lifetime_value_model_of_other_inputs_is_refused(fitted: dict[Any, Any], tmp_path: Path) -> None:
+    fitted[LifetimeValueModel].save(tmp_path)
+    manifest = json.loads((tmp_path / FILE).read_text())
+    manifest["levels"]["mean"]["weights"] = manifest["levels"]["mean"]["weights"][:4]
+    (tmp_path / FILE).write_text(json.dumps(manifest))
+
+    with pytest.raises(TrainingError, match="got 4 weights, expected 7: train the model again"):
+        LifetimeValueModel.load(tmp_path)
+
+
+def test_cutoffs_that_overlap_the_newest_do_not_teach_what_it_judges(snapshots: list[Snapshot]) -> None:
+    day = 24 * 3600 * 1_000_000
+    newest = snapshots[-1]
+    earlier = [replace(newest, as_of=newest.as_of - back * day) for back in (21, 16, 14, 13, 7)]
+
+    over = over_before(earlier, newest)
+
+    assert [(newest.as_of - one.as_of) // day for one in over] == [21, 16, 14]
+    assert over_before(earlier[1:], newest) == earlier[1:]
 
 
 def test_steady_spending_by_hand() -> None:

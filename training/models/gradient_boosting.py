@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.instant import MICROSECONDS_PER_DAY
 from features.vector import PURPOSE_OF_FEATURE
 from training.models.trees import FlatTrees, flatten
 
@@ -25,6 +26,9 @@ MOST_LEAVES = 20
 """A leaf holds at least one row in so many, where that is fewer than ``min_data_in_leaf``."""
 BLANKED_SHARE = 0.1
 """Copies of rows with one purpose blanked, as a share of the rows: what an opted-out customer looks like."""
+
+FEWEST_APART = 3
+"""Cutoffs whose horizons were over before the newest began, to learn from them alone what it then judges."""
 
 DEFAULTS: dict[str, float | int] = {
     "learning_rate": 0.05,
@@ -83,6 +87,15 @@ def teaching_and_newest(snapshots: "Sequence[Snapshot]") -> "tuple[list[Snapshot
     return [take(ordered[0], customers[0::2])], [take(ordered[0], customers[1::2])]
 
 
+def over_before(snapshots: "Sequence[Snapshot]", newest: "Snapshot") -> "list[Snapshot]":
+    """Those whose horizons were over when the newest began, if they are three or more; else all of them.
+
+    An outcome whose horizon overlaps the newest one's is in good part the answer to what is then asked.
+    """
+    over = [one for one in snapshots if one.as_of + one.horizon_days * MICROSECONDS_PER_DAY <= newest.as_of]
+    return over if len(over) >= FEWEST_APART else list(snapshots)
+
+
 def with_blanked(rows: Rows, purposes: Sequence[str], columns: Sequence[str], seed: int) -> Rows:
     """The rows, and copies of some of them with the features of one purpose missing."""
     generator = np.random.default_rng(seed)
@@ -128,6 +141,11 @@ def boost_rounds(
     gains = np.asarray(booster.feature_importance("gain"), dtype=np.float64)
     shares = gains / max(float(gains.sum()), 1e-12)
     return flatten(booster), {str(column): float(share) for column, share in enumerate(shares)}
+
+
+def rounds_in_proportion(rounds: int, taught: Rows, rows: Rows) -> int:
+    """As many more rounds as there are more rows than those on which the best number was found: more support more."""
+    return max(round(rounds * len(rows.target) / len(taught.target)), 1)
 
 
 def _settings(objective: str, parameters: Parameters, rows: int, seed: int, most_leaves: int) -> dict[str, Any]:

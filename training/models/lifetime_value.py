@@ -38,6 +38,7 @@ LOW, MEDIAN, HIGH = 0.1, 0.5, 0.9
 LEAST_SPEND = 0.01
 """Currency units; what was given away for nothing counts as this in logarithms."""
 DECAY_DAYS = 90
+DEVIATIONS_OF_95_PERCENT = 1.96
 _SPEND = FEATURES.index(f"spend_decayed_{DECAY_DAYS}")
 
 SEARCH_SPACE = {
@@ -92,8 +93,9 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LifetimeValueModel:
-    """``scale`` brings the predicted total to the actual one of the newest cutoff, which was at ``calibrated_at``, as
-    ``calibration`` does the chance of any purchase; the seasons add by how much the levels asked for differ.
+    """``scale`` brings the predicted total to the actual one of the newest cutoff, which was at ``calibrated_at``, and
+    on to what is expected to drift in a horizon; ``calibration`` does the former with the chance of any purchase. The
+    seasons add by how much the levels asked for differ.
     """
 
     name: ClassVar[str] = "lifetime-value"
@@ -109,6 +111,10 @@ class LifetimeValueModel:
     importance: dict[str, float]
     others: tuple[OtherHorizon, ...] = ()
     """By growing horizon."""
+    total_deviation: float = float("nan")
+    """Standard deviation of the logarithm of the actual over the predicted total, a horizon after ``calibrated_at``;
+    NaN where an older version does not tell.
+    """
 
     @classmethod
     def fit(
@@ -132,6 +138,11 @@ class LifetimeValueModel:
         level = self.seasons.mean.between(as_of, self.calibrated_at)
         logarithm = self.levels.mean.logarithm(features) + (self.parts.mean.predict_raw(features) + level)
         return self.scale * np.exp(logarithm)
+
+    def total_interval(self, total: float) -> tuple[float, float]:
+        """Where the actual total lies with 95 % confidence, given what :meth:`mean` sums up to over all customers."""
+        factor = float(np.exp(DEVIATIONS_OF_95_PERCENT * self.total_deviation))
+        return total / factor, total * factor
 
     @property
     def other_horizons_days(self) -> tuple[int, ...]:
@@ -178,6 +189,7 @@ class LifetimeValueModel:
             "calibration": self.calibration._asdict(),
             "seasons": {name: season.words() for name, season in self.seasons._asdict().items()},
             "calibrated_at": self.calibrated_at,
+            "total_deviation": self.total_deviation,
             "others": {str(other.days): other.save(folder) for other in self.others},
             "importance": self.importance,
         }
@@ -203,6 +215,7 @@ class LifetimeValueModel:
             words["horizon_days"],
             words["importance"],
             tuple(OtherHorizon.load(folder, int(days), said) for days, said in words["others"].items()),
+            words.get("total_deviation", float("nan")),
         )
 
 
@@ -225,4 +238,5 @@ def evaluate(model: LifetimeValueModel, snapshot: "Snapshot") -> Evaluation:
     from training.models.lifetime_value_evaluation import evaluate_spend
 
     predicted = model.predict(snapshot.features, snapshot.as_of)
-    return evaluate_spend(predicted, decayed_spend(snapshot.features, snapshot.horizon_days), snapshot.spend)
+    baseline = decayed_spend(snapshot.features, snapshot.horizon_days)
+    return evaluate_spend(predicted, baseline, snapshot.spend, model.total_interval(float(predicted.mean.sum())))

@@ -14,7 +14,7 @@ from training.metrics import (
     squared_error,
     total_ratio,
 )
-from training.models.lifetime_value import HIGH, LOW, LifetimeValue
+from training.models.lifetime_value import HIGH, LEAST_SPEND, LOW, LifetimeValue
 
 Floats = NDArray[np.float64]
 BOOTSTRAP_SEED = 0
@@ -26,12 +26,21 @@ METRICS = {
 }
 
 
-def evaluate_spend(predicted: LifetimeValue, baseline: Floats, actual: Floats) -> Evaluation:
-    """Differences are ours minus the decayed spend's, with a 95 % interval: above zero is better, of errors below."""
+def evaluate_spend(
+    predicted: LifetimeValue, baseline: Floats, actual: Floats, total_interval: tuple[float, float]
+) -> Evaluation:
+    """Differences are ours minus the decayed spend's, with a 95 % interval: above zero is better, of errors below.
+
+    ``total_interval`` is what the model says of the total; its ends, too, are told over the actual one, so that the
+    interval holds the actual total where they enclose 1.
+    """
+    total = max(float(actual.sum()), LEAST_SPEND)
     metrics = {name: metric(actual, predicted.mean) for name, metric in METRICS.items()}
     metrics |= {
         "absolute_error_of_median": absolute_error(actual, predicted.median),
         "total_predicted_over_actual": total_ratio(actual, predicted.mean),
+        "total_interval_low_over_actual": total_interval[0] / total,
+        "total_interval_high_over_actual": total_interval[1] / total,
         "coverage_of_80_percent_band": coverage(actual, predicted.low, predicted.high),
         "pinball_loss_low": pinball_loss(actual, predicted.low, LOW),
         "pinball_loss_high": pinball_loss(actual, predicted.high, HIGH),

@@ -13,6 +13,8 @@ from training.models.gradient_boosting import (
     Rows,
     boost,
     boost_rounds,
+    over_before,
+    rounds_in_proportion,
     shares_by_name,
     teaching_and_newest,
     with_blanked,
@@ -27,6 +29,7 @@ from training.models.lifetime_value import (
     Seasons,
     Shape,
 )
+from training.models.lifetime_value_outlook import outlook
 from training.models.season_training import season_of_amounts, season_of_logarithms, season_of_odds
 from training.models.spend_level import SpendLevel
 from training.models.trees import FlatTrees
@@ -41,12 +44,14 @@ FEWEST_IN_A_PART = 10
 """Spenders whose spread of spend says something: both of those who teach and of those who judge."""
 USUAL, LARGEST_OVER_USUAL = 0.95, 20.0
 """Above 20 times the 95 % quantile of those who spent nothing counts."""
+LEAST_SHARE_OF_CUSTOMERS = 0.02
+"""Of those at the newest cutoff."""
 LEVELS = np.linspace(0.0, 1.0, 201)
 _PURPOSES = (PURCHASES, BROWSING, MESSAGES)
 
 
 def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int) -> LifetimeValueModel:
-    snapshots = without_slips(snapshots)
+    snapshots = without_slips(without_openings(snapshots))
     teaching, newest = teaching_and_newest(snapshots)
     _check_spenders(teaching, "to learn from")
     _check_spenders(newest, "to calibrate on")
@@ -55,36 +60,56 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
     earlier, judge, everything = (_Material(part, levels, seasons) for part in (teaching, newest, snapshots))
     earlier.base = judge.base = everything.base = base_log_odds(everything.spent.astype(np.float64))
 
-    rounds: dict[str, int] = {}
+    def grown(objective: str, rows: str, chosen: Mapping[str, float | int], taught: _Material = earlier) -> _Grown:
+        of_all = everything.rows(rows, seed)
+        return _grown(objective, taught.rows(rows, seed), judge.plain(rows), of_all, chosen, seed)
 
-    def grown(
-        objective: str, rows: str, parameters: Mapping[str, float | int]
-    ) -> tuple[FlatTrees, FlatTrees, dict[str, float]]:
-        """The trees of the earlier cutoffs, by which the newest is judged, and those of all."""
-        early, rounds[rows] = boost(objective, earlier.rows(rows, seed), judge.plain(rows), parameters, seed)
-        final, gains = boost_rounds(objective, everything.rows(rows, seed), parameters, rounds[rows], seed)
-        return early, final, gains
-
-    tweedie = {**parameters, "tweedie_variance_power": TWEEDIE_POWER, "boost_from_average": False}
-    early_mean, mean, gains = grown("tweedie", "spend", tweedie)
-    early_any, any_, _ = grown("binary", "any", parameters)
-    early_location, location, _ = grown("regression", "log_spend", {**parameters, "boost_from_average": False})
-    earlier.location = judge.location = everything.location = early_location
-    early_spread, spread, _ = grown("regression_l1", "log_residual", parameters)
-    residual = judge.residual / np.exp(early_spread.predict_raw(judge.features[judge.spent]))
-    any_score = early_any.predict_raw(judge.features)
+    uncentred = {**parameters, "boost_from_average": False}
+    tweedie = {**uncentred, "tweedie_variance_power": TWEEDIE_POWER}
+    mean = grown("tweedie", "spend", tweedie, _Material(over_before(teaching, newest[-1]), levels, seasons))
+    any_ = grown("binary", "any", parameters)
+    location = grown("regression", "log_spend", uncentred)
+    earlier.location = judge.location = everything.location = location.early
+    spread = grown("regression_l1", "log_residual", parameters)
+    residual = judge.residual / np.exp(spread.early.predict_raw(judge.features[judge.spent]))
+    ahead = outlook(snapshots, levels.mean)
     return LifetimeValueModel(
         levels,
-        Parts(mean, any_, location, spread),
-        fit_platt(any_score, judge.spent.astype(np.float64), everything.base),
+        Parts(mean.final, any_.final, location.final, spread.final),
+        fit_platt(any_.early.predict_raw(judge.features), judge.spent.astype(np.float64), everything.base),
         Shape(LEVELS, np.quantile(residual, LEVELS)),
-        judge.scale_of(early_mean),
+        judge.scale_of(mean.early) * float(np.exp(ahead.drift)),
         seasons,
         newest[-1].as_of,
         newest[-1].horizon_days,
-        shares_by_name(gains, FEATURES),
-        _other_horizons(snapshots, tweedie, rounds["spend"], seed),
+        shares_by_name(mean.gains, FEATURES),
+        _other_horizons(snapshots, tweedie, mean.rounds, seed),
+        ahead.deviation,
     )
+
+
+class _Grown(NamedTuple):
+    """The trees of earlier cutoffs, by which the newest is judged, and their rounds; those of all, and their gains."""
+
+    early: FlatTrees
+    rounds: int
+    final: FlatTrees
+    gains: dict[str, float]
+
+
+def _grown(
+    objective: str, taught: Rows, newest: Rows, of_all: Rows, parameters: Mapping[str, float | int], seed: int
+) -> _Grown:
+    early, rounds = boost(objective, taught, newest, parameters, seed)
+    final, gains = boost_rounds(objective, of_all, parameters, rounds_in_proportion(rounds, taught, of_all), seed)
+    return _Grown(early, rounds, final, gains)
+
+
+def without_openings(snapshots: "Sequence[Snapshot]") -> "list[Snapshot]":
+    """Without the cutoffs at which hardly anybody was known yet: a few customers stray far from everybody."""
+    newest = max(snapshots, key=lambda snapshot: snapshot.as_of)
+    fewest = LEAST_SHARE_OF_CUSTOMERS * len(newest.spend)
+    return [snapshot for snapshot in snapshots if len(snapshot.spend) >= fewest]
 
 
 def without_slips(snapshots: "Sequence[Snapshot]") -> "list[Snapshot]":
@@ -130,14 +155,14 @@ def _other_horizon(
     """As many rounds as the model's own horizon took; the newest cutoff says what the trees before it missed."""
     levels = _levels(snapshots)
     season = season_of_amounts(snapshots, [snapshot.spend for snapshot in snapshots], levels.mean)
-    earlier, judge, everything = (
-        _Material(part, levels, Seasons(mean=season)) for part in (snapshots[:-1], snapshots[-1:], snapshots)
-    )
-    early, _ = boost_rounds("tweedie", earlier.rows("spend", seed), parameters, rounds, seed)
-    trees, _ = boost_rounds("tweedie", everything.rows("spend", seed), parameters, rounds, seed)
-    return OtherHorizon(
-        snapshots[-1].horizon_days, levels.mean, trees, judge.scale_of(early), season, snapshots[-1].as_of
-    )
+    parts = over_before(snapshots[:-1], snapshots[-1]), snapshots[-1:], snapshots
+    earlier, judge, everything = (_Material(part, levels, Seasons(mean=season)) for part in parts)
+    taught, of_all = earlier.rows("spend", seed), everything.rows("spend", seed)
+    early, _ = boost_rounds("tweedie", taught, parameters, rounds, seed)
+    enough = rounds_in_proportion(rounds, taught, of_all)
+    trees, _ = boost_rounds("tweedie", of_all, parameters, enough, seed)
+    scale = judge.scale_of(early) * float(np.exp(outlook(snapshots, levels.mean).drift))
+    return OtherHorizon(snapshots[-1].horizon_days, levels.mean, trees, scale, season, snapshots[-1].as_of)
 
 
 def _check_spenders(snapshots: "Sequence[Snapshot]", purpose: str) -> None:

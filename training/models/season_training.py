@@ -65,13 +65,20 @@ def _noise_of_shift(score: Floats) -> float:
 
 def season_of_amounts(snapshots: "Sequence[Snapshot]", amounts: Sequence[Floats], level: SpendLevel) -> Season:
     """Of the logarithm of amounts that are not negative, one array a snapshot, around what the level lets expect."""
+    return learn_season([snapshot.as_of for snapshot in snapshots], *strayed_totals(snapshots, amounts, level))
+
+
+def strayed_totals(
+    snapshots: "Sequence[Snapshot]", amounts: Sequence[Floats], level: SpendLevel
+) -> tuple[Floats, Floats]:
+    """Of each snapshot the logarithm of the actual total over what the level lets expect, and its standard error."""
     strayed, noise = [], []
     for snapshot, amount in zip(snapshots, amounts, strict=True):
         mean = np.exp(level.logarithm(snapshot.features))
         total = max(float(amount.sum()), LEAST_SPEND)
         strayed.append(np.log(total / mean.sum()))
         noise.append(np.sqrt(((amount - mean * total / mean.sum()) ** 2).sum()) / total)
-    return learn_season([snapshot.as_of for snapshot in snapshots], np.array(strayed), np.array(noise))
+    return np.array(strayed), np.array(noise)
 
 
 def season_of_logarithms(snapshots: "Sequence[Snapshot]", amounts: Sequence[Floats], level: SpendLevel) -> Season:
@@ -92,20 +99,30 @@ def learn_season(cutoffs: Sequence[Instant], strayed: Floats, noise: Floats) -> 
     """The curve behind ``strayed``, what each cutoff was off by, known to within ``noise`` (standard deviations)."""
     if len(cutoffs) < 2:
         return NO_SEASON
+    first = int(min(cutoffs) // MICROSECONDS_PER_DAY)
+    last = int(max(cutoffs) // MICROSECONDS_PER_DAY)
+    curve, _ = curve_at(np.arange(first, last + AHEAD_DAYS + 1, dtype=np.float64), cutoffs, strayed, noise)
+    return Season(first, np.round(curve, 6).astype(np.float64))  # short in the manifest, and the same when read back
+
+
+def curve_at(asked_days: Floats, cutoffs: Sequence[Instant], strayed: Floats, noise: Floats) -> tuple[Floats, Floats]:
+    """The posterior mean of the curve at days since 1970, and its standard deviation."""
     days = np.array(cutoffs, dtype=np.float64) / MICROSECONDS_PER_DAY
-    first = int(days.min())
-    asked = np.arange(first, int(days.max()) + AHEAD_DAYS + 1, dtype=np.float64)
     variance = noise**2 + LEAST_NOISE**2
-    curves, evidence = [], []
+    means, variances, evidence = [], [], []
     for size, share, memory in product(SIZES, YEARLY_SHARES, MEMORIES_DAYS):
         between = _covariance(days[:, None] - days, size, share, memory)
         factor = np.linalg.cholesky(between + np.diag(variance))
         weights = np.linalg.solve(factor.T, np.linalg.solve(factor, strayed))
         evidence.append(-0.5 * strayed @ weights - np.log(np.diag(factor)).sum())
-        curves.append(_covariance(asked[:, None] - days, size, share, memory) @ weights)
+        across = _covariance(asked_days[:, None] - days, size, share, memory)
+        means.append(across @ weights)
+        variances.append(size**2 - (np.linalg.solve(factor, across.T) ** 2).sum(axis=0))
     belief = np.exp(np.array(evidence) - max(evidence))
-    curve = belief / belief.sum() @ np.array(curves)
-    return Season(first, np.round(curve, 6).astype(np.float64))  # short in the manifest, and the same when read back
+    belief /= belief.sum()
+    mean = belief @ np.array(means)
+    around = belief @ (np.array(variances) + (np.array(means) - mean) ** 2)
+    return mean, np.sqrt(np.maximum(around, 0.0))
 
 
 def _covariance(apart_days: Floats, size: float, yearly: float, memory_days: float) -> Floats:

@@ -2,6 +2,9 @@
 
 A quasi-Poisson regression of the mean on logarithms. Its slopes are learned, so that what a very large customer spent
 of late is expected to shrink towards the usual as far as it does; trees alone cannot go beyond what they have seen.
+
+Of the mean, the count of orders and the customer's age tell beside the decayed sums, as in buy-till-you-die models
+(Fader, Hardie & Lee 2005): by them a cohort fades on, where the sums of late alone would have it stay as it is.
 """
 
 from dataclasses import dataclass
@@ -12,18 +15,24 @@ from numpy.typing import NDArray
 
 from features.compiled import compiled
 from features.vector import FEATURES
+from training.errors import TrainingError
 
 Floats = NDArray[np.float64]
 
 DECAYED = (("spend_decayed_30", 30.0), ("spend_decayed_90", 90.0), ("orders_decayed_90", 90.0))
 """Features and their half-lives in days."""
 SHORTEST_TENURE_DAYS = 30.0
+AGE_DAYS, SILENCE_DAYS = 30.0, 7.0
+"""Added to the tenure, and to it and the days since the last order, before the logarithm."""
 RIDGE = 1.0
 LARGEST_SHARE = 0.999
 """Of the amounts above zero, what is above this quantile counts as this quantile: few must not tilt all the slopes."""
 _COLUMNS = np.array([FEATURES.index(name) for name, _ in DECAYED])
 _HALF_LIVES = np.array([days for _, days in DECAYED])
 _TENURE, _RECENCY = FEATURES.index("tenure_days"), FEATURES.index("days_since_last_order")
+_ORDERS = FEATURES.index("orders")
+_OF_LATE = len(DECAYED) + 1
+_INPUTS = _OF_LATE + 3
 _STEPS = 30
 _TOLERANCE = 1e-8
 _LARGEST_LOGARITHM = 20.0
@@ -31,8 +40,9 @@ _LARGEST_LOGARITHM = 20.0
 
 @dataclass(frozen=True, slots=True)
 class SpendLevel:
-    """``means`` and ``weights`` are of the logarithms of the rates of ``DECAYED`` and of the days since the last order;
-    a value that is missing says nothing.
+    """``means`` and ``weights`` are of the logarithms of the rates of ``DECAYED`` and of the days since the last order,
+    then of the tenure and the orders, and of the latter times that of the share of the tenure since the last order; a
+    value that is missing says nothing.
     """
 
     means: Floats
@@ -49,11 +59,13 @@ class SpendLevel:
 
     @classmethod
     def of_logarithm(cls, features: Floats, logarithms: Floats) -> "SpendLevel":
-        """Of the mean logarithm (least squares)."""
+        """Of the mean logarithm (least squares), by what was of late alone: age adds nothing to who does spend."""
         centred, means = _centred(features)
-        ridge = np.append(np.full(len(means), RIDGE), 0.0)
-        weights = np.linalg.solve(centred.T @ centred + np.diag(ridge), centred.T @ logarithms)
-        return cls(means, np.asarray(weights[:-1], np.float64), float(weights[-1]))
+        known = np.delete(centred, np.arange(_OF_LATE, _INPUTS), axis=1)
+        ridge = np.append(np.full(_OF_LATE, RIDGE), 0.0)
+        fitted = np.linalg.solve(known.T @ known + np.diag(ridge), known.T @ logarithms)
+        weights = np.append(fitted[:-1], np.zeros(_INPUTS - _OF_LATE))
+        return cls(means, weights, float(fitted[-1]))
 
     def logarithm(self, features: Floats) -> Floats:
         """Of the expected amount, for each row of feature vectors."""
@@ -67,12 +79,22 @@ class SpendLevel:
 
     @classmethod
     def of(cls, words: dict[str, Any]) -> "SpendLevel":
+        """
+        Raises
+        ------
+        TrainingError
+            If an older version wrote it, of other inputs.
+        """
+        if len(words["weights"]) != _INPUTS:
+            raise TrainingError(
+                f"levels: got {len(words['weights'])} weights, expected {_INPUTS}: train the model again"
+            )
         return cls(np.array(words["means"]), np.array(words["weights"]), words["intercept"])
 
 
 def _centred(features: Floats) -> tuple[Floats, Floats]:
     """The centred logarithms with a last column of 1, and the means."""
-    logarithms = np.empty((len(features), len(_COLUMNS) + 1))
+    logarithms = np.empty((len(features), _INPUTS))
     for row in range(len(features)):
         _logarithms(features[row], _COLUMNS, _HALF_LIVES, logarithms[row])
     known = np.isfinite(logarithms)
@@ -87,14 +109,18 @@ def _logarithms(features: Floats, columns: NDArray[np.int64], half_lives: Floats
 
     Without that share the sums of young histories would be low, and those of the same customers high later on.
     """
-    tenure = features[_TENURE]
-    tenure = SHORTEST_TENURE_DAYS if np.isnan(tenure) else max(tenure, SHORTEST_TENURE_DAYS)
+    is_known = not np.isnan(features[_TENURE])
+    tenure = max(features[_TENURE], SHORTEST_TENURE_DAYS) if is_known else SHORTEST_TENURE_DAYS
     for position in range(columns.shape[0]):
         gathered = 1.0 - np.exp2(-tenure / half_lives[position])
         into[position] = np.log1p(max(features[columns[position]], 0.0) / gathered)
         if np.isnan(features[columns[position]]):
             into[position] = np.nan
-    into[columns.shape[0]] = np.log1p(features[_RECENCY])
+    recency, orders = features[_RECENCY], np.log1p(features[_ORDERS])
+    into[_OF_LATE - 1] = np.log1p(recency)
+    into[_OF_LATE] = np.log(tenure + AGE_DAYS) if is_known else np.nan
+    into[_OF_LATE + 1] = orders
+    into[_OF_LATE + 2] = orders * np.log((recency + SILENCE_DAYS) / (tenure + SILENCE_DAYS))
 
 
 @compiled
@@ -107,7 +133,7 @@ def _fill(
     intercept: float,
     out: Floats,
 ) -> None:
-    logarithms = np.empty(columns.shape[0] + 1)
+    logarithms = np.empty(_INPUTS)
     for row in range(len(out)):
         _logarithms(features[row], columns, half_lives, logarithms)
         score = intercept
