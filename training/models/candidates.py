@@ -18,14 +18,14 @@ from training.models.known_products import (
     BOUGHT,
     EXPLORED,
     GAP_DAYS,
+    OVER_TARGET,
     POPULARITY,
     REPEAT_LIFT,
     RETURNED,
-    TARGET,
     TREND,
     Known,
 )
-from training.models.next_purchases import SCORES, SHARE_RECENT, Sources, add_transitions, write_transition_scores
+from training.models.next_purchases import SCORES, SHARE_RECENT, Scales, add_transitions, write_transition_scores
 from training.models.product_knowledge import own_gap_days
 from training.models.purchase_histories import HALF_LIFE_DAYS, Codes, Floats, Integers, PurchaseHistories, orders_since
 
@@ -155,14 +155,14 @@ def fill_candidates(
         code[rank] = histories.code[entry[rank]]
     owned = histories.code[first:last]
     taste = taste_of(known.tastes, owned, histories.lines[first:last], by_count[:MOST_FOLDED_IN])
-    met, sources = add_transitions(i, by_count, histories, known.following, room.sums, room.touched)
+    met, scales = add_transitions(i, by_count, histories, known.following, room.sums, room.touched)
     touched = room.touched[:met]
     count = own + explore(owned, known, taste, room.sums, touched, room.is_taken, code[own:])
     entry[own:count] = -1
     rows[:count] = np.nan
     _fill_own(histories, i, entry[:own], rows)
     orders = histories.order_offsets[i + 1] - histories.order_offsets[i]
-    _fill_known(known, taste, code[:count], room.sums, sources, orders, rows)
+    _fill_known(known, taste, code[:count], room.sums, scales, orders, rows)
     for to in touched:
         room.sums[to] = 0.0
     return own, count
@@ -237,7 +237,7 @@ def _fill_own(histories: PurchaseHistories, i: int, entry: Integers, rows: Float
 
 @compiled
 def _fill_known(
-    known: Known, taste: Floats, code: Codes, sums: Floats, sources: Sources, orders: int, rows: Floats
+    known: Known, taste: Floats, code: Codes, sums: Floats, scales: Scales, orders: int, rows: Floats
 ) -> None:
     """What is known of each product, and how it follows what the customer bought."""
     facts, factors = known.facts, known.tastes.factors
@@ -252,5 +252,5 @@ def _fill_known(
         rows[rank, 20] = facts[product, BOUGHT]
         rows[rank, 21] = facts[product, EXPLORED]
         rows[rank, 22] = facts[product, RETURNED]
-        write_transition_scores(sums[product], sources, facts[product, TARGET], rows[rank, 23:27])
-        rows[rank, 27] = rows[rank, 23 + SHARE_RECENT] / np.exp(facts[product, BOUGHT])
+        write_transition_scores(sums[product], scales, facts[product, OVER_TARGET], rows[rank, 23:27])
+        rows[rank, 27] = rows[rank, 23 + SHARE_RECENT] * np.exp(-facts[product, BOUGHT])

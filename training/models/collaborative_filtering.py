@@ -119,18 +119,21 @@ def cholesky_solve(a: Floats, b: Floats) -> Floats:
     array([1.25, 1.5 ])
     """
     k = b.shape[0]
-    x = b.copy()
+    x, over_root = b.copy(), np.empty(k)
     for r in range(k):
-        for c in range(r + 1):
+        for c in range(r):
             total = a[r, c]
             for i in range(c):
                 total -= a[r, i] * a[c, i]
-            a[r, c] = np.sqrt(total) if r == c else total / a[c, c]
+            a[r, c] = total * over_root[c]
+        square = a[r, r]
         for i in range(r):
+            square -= a[r, i] * a[r, i]
             x[r] -= a[r, i] * x[i]
-        x[r] /= a[r, r]
+        over_root[r] = 1.0 / np.sqrt(square)
+        x[r] *= over_root[r]
     for r in range(k - 1, -1, -1):
-        x[r] /= a[r, r]
+        x[r] *= over_root[r]
         for i in range(r):
             x[i] -= a[r, i] * x[r]
     return x

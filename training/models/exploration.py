@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from features.compiled import compiled
 from training.models.collaborative_filtering import nearness_of
-from training.models.known_products import TARGET, Known
+from training.models.known_products import OVER_TARGET, Known
 from training.models.next_purchases import COSINE_RECENT, SHARE_RECENT
 from training.models.purchase_histories import Codes, Floats
 
@@ -51,7 +51,7 @@ def explore(
     by_share, by_cosine = np.empty(touched.shape[0]), np.empty(touched.shape[0])
     for at in range(touched.shape[0]):
         by_share[at] = sums[touched[at], SHARE_RECENT]
-        by_cosine[at] = sums[touched[at], COSINE_RECENT] / known.facts[touched[at], TARGET]
+        by_cosine[at] = sums[touched[at], COSINE_RECENT] * known.facts[touched[at], OVER_TARGET]
     count += take_best(touched, by_share, is_taken, into[count : count + MOST_AFTER])
     count += take_best(touched, by_cosine, is_taken, into[count : count + MOST_AFTER])
     count += take_best(known.popular, nearness_of(taste, known.near), is_taken, into[count : count + MOST_NEAR])
@@ -69,8 +69,8 @@ def take_best(codes: Codes, scores: NDArray[np.floating], is_taken: NDArray[np.b
     best = np.zeros(into.shape[0])
     count, least = 0, 0.0
     for at in range(codes.shape[0]):
-        code, score = codes[at], scores[at]
-        if score <= least or is_taken[code]:
+        score = scores[at]
+        if score <= least or is_taken[codes[at]]:
             continue
         place = min(count, into.shape[0] - 1)
         while place > 0 and best[place - 1] < score:
@@ -78,7 +78,7 @@ def take_best(codes: Codes, scores: NDArray[np.floating], is_taken: NDArray[np.b
             into[place] = into[place - 1]
             place -= 1
         best[place] = score
-        into[place] = code
+        into[place] = codes[at]
         count = min(count + 1, into.shape[0])
         least = best[-1]
     for code in into[:count]:

@@ -10,8 +10,10 @@ from training.models.next_purchases import NextPurchases
 from training.models.product_knowledge import ProductKnowledge
 from training.models.purchase_histories import Codes, Floats
 
-POPULARITY, REPEAT_LIFT, TREND, GAP_DAYS, BOUGHT, EXPLORED, RETURNED, TARGET = range(8)
-"""Columns of :attr:`Known.facts`: those of :class:`ProductKnowledge`, then those of :class:`NextPurchases`."""
+POPULARITY, REPEAT_LIFT, TREND, GAP_DAYS, BOUGHT, EXPLORED, RETURNED, OVER_TARGET = range(8)
+"""Columns of :attr:`Known.facts`: those of :class:`ProductKnowledge`, then those of :class:`NextPurchases`, the last as
+one over it: compiled code looks before each division whether it is by zero.
+"""
 
 
 class Known(NamedTuple):
@@ -30,7 +32,7 @@ class Known(NamedTuple):
 
 def known_of(products: ProductKnowledge, following: NextPurchases, tastes: Tastes) -> Known:
     of_products = (products.popularity, products.repeat_lift, products.trend, products.gap_days)
-    of_next_baskets = (following.bought, following.explored, following.returned, following.target)
+    of_next_baskets = (following.bought, following.explored, following.returned, 1.0 / following.target)
     facts = np.column_stack([*of_products, *of_next_baskets])
     near = np.ascontiguousarray(tastes.factors[products.popular].T)
     return Known(following, tastes, facts, products.popular, near)

@@ -27,9 +27,9 @@ Asked = tuple[PurchaseHistories, NextBaskets, Integers]
 
 PRIOR = 5.0
 """A share counts as if that many more customers had shown the average, a transition as if it had missed as often."""
-MOST_SOURCES = 100
+MOST_SOURCES = 60
 """The products of a customer from which transitions start, the most decayed count first."""
-MOST_TRANSITIONS = 150
+MOST_TRANSITIONS = 80
 """Kept of each product, the most frequent."""
 MOST_POPULAR = 200
 RECENCY_PER_ORDER = 0.7
@@ -153,18 +153,22 @@ def _most_frequent(starts: Integers, frequency: Floats) -> Integers:
     return kept[:count]
 
 
-class Sources(NamedTuple):
-    """The products of a customer from which transitions started: the sum of their weights, and how many there were."""
+class Scales(NamedTuple):
+    """What makes scores of sums, from the products of a customer that transitions start from: one over the sum of their
+    weights and its square root, one over their number and its square root.
+    """
 
     recent: float
+    root_recent: float
     all: float
+    root_all: float
 
 
 @compiled
 def add_transitions(
     i: int, chosen: Integers, histories: PurchaseHistories, known: NextPurchases, sums: Floats, touched: Codes
-) -> tuple[int, Sources]:
-    """Adds the sums that :func:`write_transition_scores` divides, of customer ``i``; writes the codes that got any and
+) -> tuple[int, Scales]:
+    """Adds the sums that :func:`write_transition_scores` scales, of customer ``i``; writes the codes that got any and
     returns how many.
 
     ``chosen`` are places among the customer's products; ``sums`` (products + 1, SCORES) must come as zeros, ``touched``
@@ -189,13 +193,13 @@ def add_transitions(
             sums[to, COSINE_RECENT] += weight * share * source
             sums[to, SHARE_ALL] += share
             sums[to, COSINE_ALL] += share * source
-    return count, Sources(total_recent, total)
+    return count, Scales(1.0 / total_recent, 1.0 / np.sqrt(total_recent), 1.0 / total, 1.0 / np.sqrt(total))
 
 
 @compiled
-def write_transition_scores(sums: Floats, sources: Sources, target: float, into: Floats) -> None:
-    """Writes the SCORES of a product from its sums; ``target`` is its own of :class:`NextPurchases`."""
-    into[SHARE_RECENT] = sums[SHARE_RECENT] / sources.recent
-    into[COSINE_RECENT] = sums[COSINE_RECENT] / (target * np.sqrt(sources.recent))
-    into[SHARE_ALL] = sums[SHARE_ALL] / sources.all
-    into[COSINE_ALL] = sums[COSINE_ALL] / (target * np.sqrt(sources.all))
+def write_transition_scores(sums: Floats, scales: Scales, target: float, into: Floats) -> None:
+    """Writes the SCORES of a product from its sums; ``target`` is one over its own of :class:`NextPurchases`."""
+    into[SHARE_RECENT] = sums[SHARE_RECENT] * scales.recent
+    into[COSINE_RECENT] = sums[COSINE_RECENT] * scales.root_recent * target
+    into[SHARE_ALL] = sums[SHARE_ALL] * scales.all
+    into[COSINE_ALL] = sums[COSINE_ALL] * scales.root_all * target

@@ -59,8 +59,8 @@ def test_what_was_bought_lately_weighs_more(example: Example) -> None:
     found = learn_next_purchases([asked_of(example)], 3)
     sums, touched, rye = np.zeros((4, SCORES)), np.empty(5, dtype=np.int32), np.empty(SCORES)
 
-    count, sources = add_transitions(0, np.arange(2), example.histories, found, sums, touched)
-    write_transition_scores(sums[CODES["rye"]], sources, found.target[CODES["rye"]], rye)
+    count, scales = add_transitions(0, np.arange(2), example.histories, found, sums, touched)
+    write_transition_scores(sums[CODES["rye"]], scales, 1.0 / found.target[CODES["rye"]], rye)
 
     milk, tea = 2 / (2 + PRIOR), RECENCY_PER_ORDER / (RECENCY_PER_ORDER + PRIOR)
     assert rye[SHARE_ALL] == pytest.approx((milk + tea) / 2)
