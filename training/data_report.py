@@ -136,11 +136,12 @@ def _of_churn(snapshots: "Sequence[Snapshot]") -> list[Need]:
 
 def _of_lifetime_value(snapshots: "Sequence[Snapshot]") -> list[Need]:
     from training.models.lifetime_value import FEWEST_SPENDERS
-    from training.models.lifetime_value_training import FEWEST_IN_A_PART
+    from training.models.lifetime_value_training import FEWEST_IN_A_PART, without_openings
 
+    parts = _parts(without_openings(snapshots))
     return [
         Need("customers who spent in a horizon", _spenders(snapshots), FEWEST_SPENDERS),
-        *(Need(f"of these {purpose}", _spenders(part), FEWEST_IN_A_PART) for part, purpose in _parts(snapshots)),
+        *(Need(f"of these {purpose}", _spenders(part), FEWEST_IN_A_PART) for part, purpose in parts),
     ]
 
 

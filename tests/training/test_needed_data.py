@@ -80,7 +80,7 @@ def check_churn(snapshots: Sequence[Snapshot]) -> None:
 def check_lifetime_value(snapshots: Sequence[Snapshot]) -> None:
     if sum(int((one.spend > 0).sum()) for one in snapshots) < lifetime_value.FEWEST_SPENDERS:
         raise NotEnoughData("customers who spent", "too few", "more")
-    for part in teaching_and_newest(snapshots):
+    for part in teaching_and_newest(lifetime_value_training.without_openings(snapshots)):
         lifetime_value_training._check_spenders(part, "")
 
 
@@ -121,6 +121,7 @@ def snapshot(at: int, horizon_days: int, rates: Sequence[float], generator: np.r
 @given(
     days=st.integers(100, 400),
     count=st.integers(20, 120),
+    opening=st.sampled_from([1.0, 0.01]),
     back=st.sampled_from([0.0, 0.02, 0.1, 0.5, 0.9, 1.0]),
     known=st.sampled_from([0.0, 0.05, 1.0]),
     late=st.sampled_from([0.0, 0.3]),
@@ -128,14 +129,15 @@ def snapshot(at: int, horizon_days: int, rates: Sequence[float], generator: np.r
     seed=st.integers(0, 999),
 )
 def test_a_model_is_said_to_lack_something_where_it_refuses_and_only_there(
-    days: int, count: int, back: float, known: float, late: float, end: float | None, seed: int
+    days: int, count: int, opening: float, back: float, known: float, late: float, end: float | None, seed: int
 ) -> None:
-    """``end`` is the share that comes back after the newest cutoff, where it is another one."""
+    """``end`` is the share that comes back after the newest cutoff, where it is another one; the share ``opening`` of
+    the customers are known at the oldest one."""
     cutoffs, generator = choose_cutoffs(Days(days), None), np.random.default_rng(seed)
     rates = [back] * (len(cutoffs.all) - 1) + [back if end is None else end]
     snapshots = [
-        snapshot(at, cutoffs.horizon_days, (count, rate, known, late), generator)
-        for at, rate in zip(cutoffs.all, rates, strict=True)
+        snapshot(at, cutoffs.horizon_days, (count if number else opening * count, rate, known, late), generator)
+        for number, (at, rate) in enumerate(zip(cutoffs.all, rates, strict=True))
     ]
     data = TrainingData(START, START + days * MICROSECONDS_PER_DAY, cutoffs, snapshots)
     found = Holdings(count, 9_999, 9_999, 0, float(days))
