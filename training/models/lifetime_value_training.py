@@ -57,8 +57,9 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
     _check_spenders(newest, "to calibrate on")
     levels = _levels(snapshots)
     seasons = _seasons(snapshots, levels)
-    earlier, judge, everything = (_Material(part, levels, seasons) for part in (teaching, newest, snapshots))
-    earlier.base = judge.base = everything.base = base_log_odds(everything.spent.astype(np.float64))
+    parts = teaching, over_before(teaching, newest[-1]), newest, snapshots
+    earlier, over, judge, everything = (_Material(part, levels, seasons) for part in parts)
+    over.base = judge.base = everything.base = base_log_odds(everything.spent.astype(np.float64))
 
     def grown(objective: str, rows: str, chosen: Mapping[str, float | int], taught: _Material = earlier) -> _Grown:
         of_all = everything.rows(rows, seed)
@@ -66,8 +67,8 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
 
     uncentred = {**parameters, "boost_from_average": False}
     tweedie = {**uncentred, "tweedie_variance_power": TWEEDIE_POWER}
-    mean = grown("tweedie", "spend", tweedie, _Material(over_before(teaching, newest[-1]), levels, seasons))
-    any_ = grown("binary", "any", parameters)
+    mean = grown("tweedie", "spend", tweedie, over)
+    any_ = grown("binary", "any", parameters, over)
     location = grown("regression", "log_spend", uncentred)
     earlier.location = judge.location = everything.location = location.early
     spread = grown("regression_l1", "log_residual", parameters)
