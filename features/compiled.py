@@ -17,6 +17,8 @@ from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, Use
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _ROOT = Path(__file__).parents[1]
+_PACKAGES = ("experiments", "features", "serving", "training")
+"""Ours: once installed they lie among everybody's, whose thousands of files nobody waits for."""
 _IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import\s+\(?\s*(\w+)|import\s+([\w.]+))", re.MULTILINE)
 
 
@@ -46,9 +48,10 @@ def _imported(path: Path, root: Path) -> tuple[Path, ...]:
 
 def _files_of(match: re.Match[str], root: Path) -> Iterator[Path]:
     module, name, plain = match.groups()
-    base = root.joinpath(*(module or plain).split("."))
+    parts = (module or plain).split(".")
+    base = root.joinpath(*parts)
     places = (base.with_suffix(".py"), base / "__init__.py", base / f"{name}.py")
-    return (place for place in places if place.is_file())
+    return (place for place in places if parts[0] in _PACKAGES and place.is_file())
 
 
 @cache

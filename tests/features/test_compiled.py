@@ -11,19 +11,22 @@ import sys
 sys.path[:0] = [{folder!r}, {project!r}]
 import features.compiled
 features.compiled._ROOT = features.compiled.Path({folder!r})
-import area
+from training import area
 print(area.area(10.0))
 """
 
 
-def write(folder: Path, factor: str) -> None:
+def write(root: Path, factor: str) -> None:
+    folder = root / "training"
+    folder.mkdir(exist_ok=True)
+    (folder / "__init__.py").touch()
     (folder / "factors.py").write_text(f"FACTOR = {factor}\n")
     (folder / "scaling.py").write_text(
-        "from factors import FACTOR\nfrom features.compiled import compiled\n\n\n"
+        "from training.factors import FACTOR\nfrom features.compiled import compiled\n\n\n"
         "@compiled\ndef scaled(value):\n    return value * FACTOR\n"
     )
     (folder / "area.py").write_text(
-        "from features.compiled import compiled\nfrom scaling import scaled\n\n\n"
+        "from features.compiled import compiled\nfrom training.scaling import scaled\n\n\n"
         "@compiled\ndef area(side):\n    return scaled(side) * side\n"
     )
 
@@ -36,7 +39,7 @@ def run(folder: Path) -> str:
 def test_a_constant_of_another_file_is_not_remembered(tmp_path: Path) -> None:
     write(tmp_path, "2.0")
     assert run(tmp_path) == "200.0"
-    assert list(tmp_path.glob("__pycache__/area.area-*.nbi"))
+    assert list(tmp_path.glob("training/__pycache__/area.area-*.nbi"))
 
     write(tmp_path, "3.0")
 
@@ -46,7 +49,21 @@ def test_a_constant_of_another_file_is_not_remembered(tmp_path: Path) -> None:
 def test_sources_are_followed_from_file_to_file(tmp_path: Path) -> None:
     write(tmp_path, "2.0")
 
-    assert {path.name for path in sources_of(tmp_path / "area.py", tmp_path)} == {"area.py", "scaling.py", "factors.py"}
+    found = sources_of(tmp_path / "training/area.py", tmp_path)
+
+    assert {path.name for path in found} == {"area.py", "scaling.py", "factors.py"}
+
+
+def test_sources_of_others_that_lie_beside_ours_are_not_followed(tmp_path: Path) -> None:
+    write(tmp_path, "2.0")
+    (tmp_path / "numba").mkdir()
+    (tmp_path / "numba/__init__.py").touch()
+    (tmp_path / "training/factors.py").write_text("import numba\nfrom numba import njit\nFACTOR = 2.0\n")
+
+    found = sources_of(tmp_path / "training/area.py", tmp_path)
+
+    assert tmp_path / "training/factors.py" in found
+    assert not any("numba" in path.parts for path in found)
 
 
 def test_sources_of_the_project_are_found() -> None:
