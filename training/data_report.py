@@ -136,17 +136,13 @@ def _of_churn(snapshots: "Sequence[Snapshot]") -> list[Need]:
 
 def _of_lifetime_value(snapshots: "Sequence[Snapshot]") -> list[Need]:
     from training.models.lifetime_value import FEWEST_SPENDERS
-    from training.models.lifetime_value_training import FEWEST_IN_A_PART, without_openings
+    from training.models.lifetime_value_training import FEWEST_IN_A_PART, spenders_in, without_openings
 
     parts = _parts(without_openings(snapshots))
     return [
-        Need("customers who spent in a horizon", _spenders(snapshots), FEWEST_SPENDERS),
-        *(Need(f"of these {purpose}", _spenders(part), FEWEST_IN_A_PART) for part, purpose in parts),
+        Need("customers who spent in a horizon", spenders_in(snapshots), FEWEST_SPENDERS),
+        *(Need(f"of these {purpose}", spenders_in(part), FEWEST_IN_A_PART) for part, purpose in parts),
     ]
-
-
-def _spenders(snapshots: "Sequence[Snapshot]") -> int:
-    return sum(int((snapshot.spend > 0).sum()) for snapshot in snapshots)
 
 
 def _parts(snapshots: "Sequence[Snapshot]") -> "list[tuple[list[Snapshot], str]]":

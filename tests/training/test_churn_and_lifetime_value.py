@@ -22,6 +22,7 @@ from training.models.gradient_boosting import MOST_ROUNDS, over_before
 from training.models.lifetime_value import LifetimeValueModel, decayed_spend
 from training.models.logistic import sigmoid
 from training.models.manifest import FILE
+from training.sample import take
 
 HORIZON_DAYS = 14
 MODELS = [ChurnModel, LifetimeValueModel]
@@ -226,6 +227,27 @@ def test_cutoffs_that_overlap_the_newest_do_not_teach_what_it_judges(snapshots: 
 
     assert [(newest.as_of - one.as_of) // day for one in over] == [21, 16, 14]
     assert over_before(earlier[1:], newest) == earlier[1:]
+
+
+def test_a_shop_that_sold_nothing_at_first_is_learned_from_later(snapshots: list[Snapshot]) -> None:
+    day = 24 * 3600 * 1_000_000
+    newest, nothing = snapshots[-1], np.zeros(len(snapshots[-1].spend))
+    earlier = [replace(newest, as_of=newest.as_of - back * day, spend=nothing) for back in (28, 21, 14)]
+
+    model = LifetimeValueModel.fit([*earlier, replace(newest, as_of=newest.as_of - 7 * day), newest], {}, seed=0)
+
+    assert np.isfinite(model.mean(newest.features, newest.as_of)).all()
+
+
+def test_where_hardly_any_customer_is_left_who_spent_that_is_said(snapshots: list[Snapshot]) -> None:
+    newest = snapshots[-1]
+    day, nothing = 24 * 3600 * 1_000_000, np.zeros(len(newest.spend))
+    few = take(newest, np.flatnonzero(newest.spend > 0)[:1])
+    openings = [replace(few, as_of=newest.as_of - back * day) for back in range(200, 100, -1)]
+    later = [replace(newest, as_of=newest.as_of - back * day, spend=nothing) for back in (7, 0)]
+
+    with pytest.raises(NotEnoughData, match="to learn from"):
+        LifetimeValueModel.fit([*openings, *later], {}, seed=0)
 
 
 def test_steady_spending_by_hand() -> None:

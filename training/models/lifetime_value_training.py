@@ -51,13 +51,14 @@ _PURPOSES = (PURCHASES, BROWSING, MESSAGES)
 
 
 def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], seed: int) -> LifetimeValueModel:
-    snapshots = without_slips(without_openings(snapshots))
+    snapshots = without_openings(snapshots)
+    for part, purpose in zip(teaching_and_newest(snapshots), ("to learn from", "to calibrate on"), strict=True):
+        _check_spenders(part, purpose)
+    snapshots = without_slips(snapshots)
     teaching, newest = teaching_and_newest(snapshots)
-    _check_spenders(teaching, "to learn from")
-    _check_spenders(newest, "to calibrate on")
     levels = _levels(snapshots)
     seasons = _seasons(snapshots, levels)
-    parts = teaching, over_before(teaching, newest[-1]), newest, snapshots
+    parts = teaching, _over_before(teaching, newest[-1]), newest, snapshots
     earlier, over, judge, everything = (_Material(part, levels, seasons) for part in parts)
     over.base = judge.base = everything.base = base_log_odds(everything.spent.astype(np.float64))
 
@@ -156,7 +157,7 @@ def _other_horizon(
     """As many rounds as the model's own horizon took; the newest cutoff says what the trees before it missed."""
     levels = _levels(snapshots)
     season = season_of_amounts(snapshots, [snapshot.spend for snapshot in snapshots], levels.mean)
-    parts = over_before(snapshots[:-1], snapshots[-1]), snapshots[-1:], snapshots
+    parts = _over_before(snapshots[:-1], snapshots[-1]), snapshots[-1:], snapshots
     earlier, judge, everything = (_Material(part, levels, Seasons(mean=season)) for part in parts)
     taught, of_all = earlier.rows("spend", seed), everything.rows("spend", seed)
     early, _ = boost_rounds("tweedie", taught, parameters, rounds, seed)
@@ -166,9 +167,18 @@ def _other_horizon(
     return OtherHorizon(snapshots[-1].horizon_days, levels.mean, trees, scale, season, snapshots[-1].as_of)
 
 
+def _over_before(snapshots: "Sequence[Snapshot]", newest: "Snapshot") -> "list[Snapshot]":
+    """As :func:`over_before`; all of them where too few spent in those that were over."""
+    over = over_before(snapshots, newest)
+    return over if spenders_in(over) >= FEWEST_IN_A_PART else list(snapshots)
+
+
+def spenders_in(snapshots: "Sequence[Snapshot]") -> int:
+    return sum(int((snapshot.spend > 0).sum()) for snapshot in snapshots)
+
+
 def _check_spenders(snapshots: "Sequence[Snapshot]", purpose: str) -> None:
-    spenders = sum(int((snapshot.spend > 0).sum()) for snapshot in snapshots)
-    if spenders < FEWEST_IN_A_PART:
+    if (spenders := spenders_in(snapshots)) < FEWEST_IN_A_PART:
         raise NotEnoughData(f"customers who spent, {purpose}", spenders, f"at least {FEWEST_IN_A_PART}")
 
 
