@@ -23,9 +23,10 @@ def refusing_any(profiles: Profiles) -> NDArray[np.bool_]:
 
 
 def with_consent(profiles: Profiles) -> Profiles:
-    """The profiles without the purchases and hours of those who refused the use of their purchases, and without the
-    messages of those who refused the use of these. What they refused, and all else, stays."""
-    return _without_messages(_without_purchases(profiles))
+    """The profiles without the purchases and hours of those who refused the use of their purchases, without the
+    messages of those who refused the use of these, and without the hours at which they engaged of those who refused
+    either these or browsing. What they refused, and all else, stays."""
+    return _without_engagements(_without_messages(_without_purchases(profiles)))
 
 
 def _without_purchases(profiles: Profiles) -> Profiles:
@@ -51,3 +52,13 @@ def _without_messages(profiles: Profiles) -> Profiles:
         hours=msgspec.structs.replace(hours, sent=sent),
         messages=without_rows_of(profiles.messages, refused),
     )
+
+
+def _without_engagements(profiles: Profiles) -> Profiles:
+    """Profiles do not tell whether it was by browsing or by an answer to a message."""
+    refused = refusing(profiles, BROWSING) | refusing(profiles, MESSAGES)
+    if not refused.any():
+        return profiles
+    hours = profiles.hours
+    engaged = np.where(np.repeat(refused, np.diff(hours.offsets)), 0, hours.engaged)
+    return replace(profiles, hours=msgspec.structs.replace(hours, engaged=engaged))

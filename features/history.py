@@ -172,20 +172,24 @@ class History:
         both = concatenate([profiles, empty([c for c in self._registered if c not in met])])
         return both.take(np.argsort(np.array(both.customer_ids), kind="stable"))
 
-    def refusing(self, purpose: str) -> set[str]:
-        """Who refuses a purpose at the end of this history, with those merged into them."""
+    def refusing(self, purposes: Sequence[str]) -> dict[str, set[str]]:
+        """By purpose, who refuses it at the end of this history, with those merged into them."""
+        nobody: dict[str, set[str]] = {purpose: set() for purpose in purposes}
         if self.last_at is None:
-            return set()
+            return nobody
         words = self._events.filter(self._events.type == EventType.CONSENT_CHANGED.value)
         asked = words.select("customer_id").distinct().to_pyarrow()["customer_id"].to_pylist()
         end = self.last_at + 1
         of = self.whereabouts(end).roots
         persons = sorted({of.get(customer_id, customer_id) for customer_id in asked})
         if not persons:
-            return set()
+            return nobody
         profiles = self.profiles(end, customer_ids=persons)
-        refused = {profiles.customer_ids[row] for row in np.flatnonzero(refusing(profiles, purpose))}
-        return refused | {merged for merged, root in of.items() if root in refused}
+        found = {}
+        for purpose in purposes:
+            refused = {profiles.customer_ids[row] for row in np.flatnonzero(refusing(profiles, purpose))}
+            found[purpose] = refused | {merged for merged, root in of.items() if root in refused}
+        return found
 
     def _everybody(self, events: Table, as_of: Instant | None, known: Whereabouts) -> Profiles:
         """By adding what happened since the instant last asked for, where the parts of this history do add up."""

@@ -1,6 +1,6 @@
 """A random part of a snapshot, where a model learns as much from fewer customers and fits into memory."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -47,14 +47,15 @@ def take(snapshot: "Snapshot", rows: NDArray[np.int64]) -> "Snapshot":
     )
 
 
-def without_late_refusals(snapshot: "Snapshot", refusing: Collection[str]) -> "Snapshot":
-    """The snapshot without customers who refuse the use of their purchases by now and had not done so at the cutoff:
-    what they had bought until then was let go afterwards. Those who had stay, with nothing of their purchases known.
+def without_late_refusals(snapshot: "Snapshot", refusing: Mapping[str, Collection[str]]) -> "Snapshot":
+    """The snapshot without customers who refuse a purpose by now (``refusing``, by purpose) and had not done so at the
+    cutoff: what was known of it until then was let go afterwards. Those who had stay, with nothing of it known.
     """
-    had = known_to_refuse(snapshot.profiles, PURCHASES)
-    late = [customer in refusing for customer in snapshot.profiles.customer_ids]
-    kept = had | ~np.array(late, dtype=np.bool_)
-    return snapshot if kept.all() else take(snapshot, np.flatnonzero(kept))
+    is_late = np.zeros(len(snapshot.profiles), dtype=np.bool_)
+    for purpose, customers in refusing.items():
+        by_now = np.array([customer in customers for customer in snapshot.profiles.customer_ids], dtype=np.bool_)
+        is_late |= by_now & ~known_to_refuse(snapshot.profiles, purpose)
+    return take(snapshot, np.flatnonzero(~is_late)) if is_late.any() else snapshot
 
 
 def taught_by(snapshot: "Snapshot") -> "Snapshot":

@@ -8,7 +8,7 @@ import numpy as np
 
 from features.instant import Instant
 from features.store import Store
-from features.vector import PURCHASES
+from features.vector import BROWSING, MESSAGES, PURCHASES
 from training.cutoffs import Cutoffs, choose_cutoffs
 from training.errors import NotEnoughData
 from training.models.lifetime_horizons import LIFETIMES_DAYS
@@ -78,7 +78,7 @@ def gather(
         generator = np.random.default_rng(seed)
         report("reading who there is")
         past.keep_sample(MOST_CUSTOMERS, generator)
-        refusing = past.refusing(PURCHASES)
+        refusing = past.refusing((PURCHASES, BROWSING, MESSAGES))
         most = MOST_ROWS // len(cutoffs.all)
         snapshots = []
         for number, cutoff in enumerate(cutoffs.all, 1):

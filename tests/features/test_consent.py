@@ -1,3 +1,5 @@
+import pytest
+
 from features.batching import to_profile
 from features.consent import refusing, with_consent
 from features.events import Event, EventType
@@ -16,6 +18,7 @@ def events(refused: str | None) -> list[Event]:
     sent = Event(
         event_id="s", type=EventType.MESSAGE_SENT, occurred_at=2, customer_id="c", message_id="m", channel="push"
     )
+    seen = Event(event_id="v", type=EventType.VIEW, occurred_at=2, customer_id="c", product_id="p1")
     word = Event(
         event_id="word",
         type=EventType.CONSENT_CHANGED,
@@ -24,7 +27,7 @@ def events(refused: str | None) -> list[Event]:
         purpose=refused or "email",
         granted=False,
     )
-    return [*bought, sent, word]
+    return [*bought, sent, seen, word]
 
 
 def batch(*refused: str | None) -> tuple[list[Profile], Profiles]:
@@ -53,6 +56,18 @@ def test_who_refused_messages_shows_none_and_keeps_the_purchases() -> None:
     assert other == folded[1]
     assert (refused.messages, refused.orders) == ({}, folded[0].orders)
     assert shown.hours.sent.tolist()[: shown.hours.offsets[1]] == [0]
+
+
+@pytest.mark.parametrize("purpose", ["browsing", "messages"])
+def test_who_refused_what_they_engage_by_shows_no_hours_of_it(purpose: str) -> None:
+    folded, profiles = batch(purpose, None)
+
+    shown = with_consent(profiles)
+
+    of_refused = shown.hours.offsets[1]
+    assert profiles.hours.engaged[:of_refused].sum() == 1
+    assert shown.hours.engaged[:of_refused].sum() == 0
+    assert to_profile(shown.take([1])) == folded[1]
 
 
 def test_the_word_on_another_purpose_is_no_refusal_of_this_one() -> None:

@@ -12,7 +12,7 @@ from features.event_log import append
 from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_HOUR, parse
 from features.store import Store, open_store
-from features.vector import FEATURES, PURCHASES
+from features.vector import BROWSING, FEATURES, MESSAGES, PURCHASES
 from training.learners import learner
 from training.slices import slices_of
 from training.training_data import TrainingData, gather
@@ -23,15 +23,17 @@ ALWAYS = {f"c{number}" for number in range(0, 30)}
 """Had refused before they bought anything."""
 LATE = {f"c{number}" for number in range(30, 45)}
 """Refused on the day before the newest cutoff."""
+LATE_OTHERS = {BROWSING: {"c45", "c46"}, MESSAGES: {"c47", "c48"}}
+"""Likewise, something else."""
 
 
-def refusal(customer: str, at: int) -> Event:
+def refusal(customer: str, at: int, purpose: str = PURCHASES) -> Event:
     return Event(
         event_id=f"no-{customer}",
         type=EventType.CONSENT_CHANGED,
         occurred_at=at,
         customer_id=customer,
-        purpose=PURCHASES,
+        purpose=purpose,
         granted=False,
     )
 
@@ -40,6 +42,7 @@ def data_of(folder: Path, events: list[Event]) -> TrainingData:
     store: Store = open_store(folder)
     words = [refusal(customer, START - DAY) for customer in sorted(ALWAYS)]
     words += [refusal(customer, START + 40 * DAY) for customer in sorted(LATE)]
+    words += [refusal(one, START + 40 * DAY, purpose) for purpose, some in LATE_OTHERS.items() for one in sorted(some)]
     end = Event(event_id="end", type=EventType.VIEW, occurred_at=START + 51 * DAY, customer_id="c149", product_id="p1")
     with store.writing() as connection:
         append(connection, [*words, *events, end], START + 60 * DAY, lake=store.lake)
@@ -67,7 +70,8 @@ def test_who_refused_since_is_left_out_of_earlier_cutoffs(both: list[TrainingDat
 
     known = [set(snapshot.profiles.customer_ids) for snapshot in data.snapshots]
 
-    assert all(not LATE & customers for customers in known[:-1])
+    late = LATE.union(*LATE_OTHERS.values())
+    assert all(not late & customers for customers in known[:-1])
     assert all(customers & ALWAYS for customers in known)
 
 
