@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from features.history import Snapshot
     from training.training_data import TrainingData
 
-HOURS_PER_DAY = 24
-FEWEST_TIMES_OF_DAY = 2
-"""Where all orders are at one time of day, only their dates are known."""
-
 FALLBACKS = {
     "churn": "rfm_segment says who is late; decisions take the policy's own chance of an order",
     "lifetime-value": "offers are valued by the order alone; money_at_risk goes by the spend of late",
@@ -160,7 +156,8 @@ def _of_favourite_product(snapshots: "Sequence[Snapshot]") -> list[Need]:
 
 
 def _of_send_time(snapshots: "Sequence[Snapshot]") -> list[Need]:
-    from training.models.send_time_training import FEWEST_ORDERS, STRENGTH_CUTOFFS
+    from training.models.send_time_training import FEWEST_ORDERS, FEWEST_TIMES_OF_DAY, STRENGTH_CUTOFFS
+    from training.models.week_hours import HOURS_PER_DAY
 
     before = snapshots[-1].profiles.orders.hour
     after = sum(len(snapshot.hours) for snapshot in snapshots[-STRENGTH_CUTOFFS:])

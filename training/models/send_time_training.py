@@ -44,6 +44,8 @@ MOST_WRITTEN_TO = 20_000
 STRENGTH_CUTOFFS = 2
 MOST_CUSTOMERS = 3_000
 FEWEST_ORDERS = 200
+FEWEST_TIMES_OF_DAY = 2
+"""Where all orders are at one time of day, only their dates are known."""
 MOST_TRIALS = 180
 START = Strengths(250.0, 50.0, 50.0, 0.5, 120.0, 0.3, 0.1)
 """Where the search for strengths begins; what the data cannot tell stays there."""
@@ -98,8 +100,8 @@ def _check(snapshots: "Sequence[Snapshot]") -> None:
     if min(before, after) < FEWEST_ORDERS:
         found = f"{before} before and {after} after the last cutoffs"
         raise NotEnoughData("orders", found, f"at least {FEWEST_ORDERS} of each")
-    hours = np.unique(snapshots[-1].profiles.orders.hour % 24)
-    if len(hours) == 1:
+    hours = np.unique(snapshots[-1].profiles.orders.hour % HOURS_PER_DAY)
+    if len(hours) < FEWEST_TIMES_OF_DAY:
         raise NotEnoughData("orders", f"all of them at {hours[0]}:00", "times of day beside the dates")
 
 
