@@ -109,12 +109,10 @@ class LifetimeValueModel:
     calibrated_at: Instant
     horizon_days: int
     importance: dict[str, float]
-    others: tuple[OtherHorizon, ...] = ()
+    others: tuple[OtherHorizon, ...]
     """By growing horizon."""
-    total_deviation: float = float("nan")
-    """Standard deviation of the logarithm of the actual over the predicted total, a horizon after ``calibrated_at``;
-    NaN where an older version does not tell.
-    """
+    total_deviation: float
+    """Standard deviation of the logarithm of the actual over the predicted total, a horizon after ``calibrated_at``."""
 
     @classmethod
     def fit(
@@ -215,7 +213,7 @@ class LifetimeValueModel:
             words["horizon_days"],
             words["importance"],
             tuple(OtherHorizon.load(folder, int(days), said) for days, said in words["others"].items()),
-            words.get("total_deviation", float("nan")),
+            words["total_deviation"],
         )
 
 
