@@ -44,11 +44,11 @@ class Reference:
     usual_features: "Floats"
     usual_score: float
     usual_estimates: Mapping[str, float]
-    refusing: float = 0.0
+    refusing: float
 
 
-def reference_of(model: Any, earlier: "Snapshot", newest: "Snapshot", seed: int) -> Reference:
-    """Of a model that is to serve, from the two cutoffs."""
+def reference_of(model: Any, earlier: "Snapshot", newest: "Snapshot", refusing: float, seed: int) -> Reference:
+    """Of a model that is to serve, from the two cutoffs; ``refusing`` is the share who refuse something by now."""
     from features.instant import MICROSECONDS_PER_DAY
 
     generator = np.random.default_rng(seed)
@@ -69,7 +69,7 @@ def reference_of(model: Any, earlier: "Snapshot", newest: "Snapshot", seed: int)
         np.array([one.psi for one in of_features]),
         of_score.psi,
         {name: value - estimated[name] for name, value in known.items()},
-        float(refusing_any(newest.profiles).mean()),
+        refusing,
     )
 
 

@@ -58,6 +58,12 @@ def without_late_refusals(snapshot: "Snapshot", refusing: Mapping[str, Collectio
     return take(snapshot, np.flatnonzero(~is_late)) if is_late.any() else snapshot
 
 
+def share_of(snapshot: "Snapshot", customers: Collection[str]) -> float:
+    """Of the customers of the snapshot, those who are among these."""
+    ids = snapshot.profiles.customer_ids
+    return sum(customer in customers for customer in ids) / max(len(ids), 1)
+
+
 def taught_by(snapshot: "Snapshot") -> "Snapshot":
     """The snapshot as a model may learn from it: of those who refused the use of their purchases nobody learns what
     they bought after the cutoff, nor when. Whether and how much they bought stays: who refused is a group for which a

@@ -12,7 +12,7 @@ from features.vector import BROWSING, MESSAGES, PURCHASES
 from training.cutoffs import Cutoffs, choose_cutoffs
 from training.errors import NotEnoughData
 from training.models.lifetime_horizons import LIFETIMES_DAYS
-from training.sample import MOST_CUSTOMERS, MOST_ROWS, sample, seen_at, without_late_refusals
+from training.sample import MOST_CUSTOMERS, MOST_ROWS, sample, seen_at, share_of, without_late_refusals
 from training.version_record import DataWindow
 
 if TYPE_CHECKING:
@@ -23,12 +23,17 @@ FEWEST_CUSTOMERS = 20
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """``snapshots`` are of all cutoffs, oldest first; the last one is held out when a model is measured."""
+    """``snapshots`` are of all cutoffs, oldest first; the last one is held out when a model is measured.
+
+    ``refusing`` is the share of the customers at the last cutoff who refuse some purpose by now: some of them are left
+    out of the snapshots.
+    """
 
     first_at: Instant
     as_of: Instant
     cutoffs: Cutoffs
     snapshots: "list[Snapshot]"
+    refusing: float = 0.0
 
     @property
     def training(self) -> "list[Snapshot]":
@@ -80,12 +85,13 @@ def gather(
         past.keep_sample(MOST_CUSTOMERS, generator)
         refusing = past.refusing((PURCHASES, BROWSING, MESSAGES))
         most = MOST_ROWS // len(cutoffs.all)
-        snapshots = []
+        snapshots, share = [], 0.0
         for number, cutoff in enumerate(cutoffs.all, 1):
             report(f"looking at cutoff {number} of {len(cutoffs.all)}")
             snapshot = past.snapshot(cutoff, cutoffs.horizon_days, LIFETIMES_DAYS)
+            share = share_of(snapshot, set().union(*refusing.values()))
             snapshots.append(sample(without_late_refusals(snapshot, refusing), generator, most))
-        data = TrainingData(past.first_at, past.last_at + 1, cutoffs, snapshots)
+        data = TrainingData(past.first_at, past.last_at + 1, cutoffs, snapshots, share)
     _check(data)
     return data
 

@@ -93,7 +93,7 @@ def _fit(
     measured = [held_out(twin, data.validation), *earlier]
     save_held_out(measured, twin_folder)
     model.save(saved)
-    save_reference(reference_of(model, data.training[-1], data.validation, attempt.seed), saved)
+    save_reference(reference_of(model, data.training[-1], data.validation, data.refusing, attempt.seed), saved)
     if learner.name == ChurnModel.name:
         ChurnInterval.fit(*chances_and_outcomes(measured)).save(saved)
     write_record(record, saved)

@@ -25,6 +25,8 @@ LATE = {f"c{number}" for number in range(30, 45)}
 """Refused on the day before the newest cutoff."""
 LATE_OTHERS = {BROWSING: {"c45", "c46"}, MESSAGES: {"c47", "c48"}}
 """Likewise, something else."""
+AFTER = "c49"
+"""Refused after the newest cutoff."""
 
 
 def refusal(customer: str, at: int, purpose: str = PURCHASES) -> Event:
@@ -43,6 +45,7 @@ def data_of(folder: Path, events: list[Event]) -> TrainingData:
     words = [refusal(customer, START - DAY) for customer in sorted(ALWAYS)]
     words += [refusal(customer, START + 40 * DAY) for customer in sorted(LATE)]
     words += [refusal(one, START + 40 * DAY, purpose) for purpose, some in LATE_OTHERS.items() for one in sorted(some)]
+    words.append(refusal(AFTER, START + 45 * DAY))
     end = Event(event_id="end", type=EventType.VIEW, occurred_at=START + 51 * DAY, customer_id="c149", product_id="p1")
     with store.writing() as connection:
         append(connection, [*words, *events, end], START + 60 * DAY, lake=store.lake)
@@ -73,6 +76,15 @@ def test_who_refused_since_is_left_out_of_earlier_cutoffs(both: list[TrainingDat
     late = LATE.union(*LATE_OTHERS.values())
     assert all(not late & customers for customers in known[:-1])
     assert all(customers & ALWAYS for customers in known)
+
+
+def test_the_share_of_those_who_refuse_tells_also_of_who_is_left_out(both: list[TrainingData]) -> None:
+    data, refused = both[0], ALWAYS.union(LATE, *LATE_OTHERS.values())
+
+    customers = data.validation.profiles.customer_ids
+
+    assert AFTER not in customers
+    assert data.refusing == pytest.approx((len(refused) + 1) / (len(customers) + 1))
 
 
 def test_who_refused_is_measured_with_nothing_known_of_their_purchases(both: list[TrainingData]) -> None:
