@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.id_table import Ids
 from features.product_lists import ProductLists
 from features.replenishment import UNKNOWN
 from serving.parquet import complete_file
@@ -76,7 +77,8 @@ def _words(codes: NDArray[np.integer], labels: Sequence[str]) -> "pyarrow.Array"
     import pyarrow as pa
 
     used, place = np.unique(codes, return_inverse=True)
-    words = pa.array([None if code < 0 else labels[code] for code in used.tolist()], pa.string())
+    texts = labels.texts if isinstance(labels, Ids) else labels
+    words = pa.array([None if code < 0 else texts[code] for code in used.tolist()], pa.string())
     return words.take(pa.array(place))
 
 
