@@ -79,7 +79,7 @@ class OfUser(_StampOfAll, UserWideCacheLocator):
     """In the user's own cache, where ``__pycache__`` cannot be written."""
 
 
-_PLACES = (Named, BesideSource, OfUser)
-numba.config.CACHE_LOCATOR_CLASSES = ",".join(  # type: ignore[attr-defined]
-    f"{__name__}.{place.__qualname__}" for place in _PLACES
-)
+_PLACES = [f"{__name__}.{place.__qualname__}" for place in (Named, BesideSource, OfUser)]
+_OTHERS = ["IPythonCacheLocator", "ZipCacheLocator"]
+"""Numba's own, for what is not in a file: a notebook may import this."""
+numba.config.CACHE_LOCATOR_CLASSES = ",".join(_PLACES + _OTHERS)  # type: ignore[attr-defined]

@@ -50,15 +50,24 @@ class Everybody:
     def batches(self, history: History, size: int = BATCH) -> Iterator[Profiles]:
         """The profiles of all from the events before the instant, by customer id, in batches of at most ``size``.
 
-        ``history`` is the brand's; it holds the events before the instant at least.
+        ``history`` is the brand's; it holds the events before the instant at least. A service may take events in
+        meanwhile: of whom it has heard anew the log tells what was before, at the end.
         """
+        late: list[int] = []
         for first, last in self._blocks():
             folded = self._folded(np.flatnonzero(self.is_folded[first:last]) + first, history)
+            row = {customer_id: row for row, customer_id in enumerate(folded.customer_ids)}
             for start in range(first, last, size):
                 at = np.arange(start, min(start + size, last))
-                found = self._put_together(at, folded, history)
-                if len(found):
-                    yield found
+                kept = self._unpacked(self._ids(at[self.is_kept[at]]))
+                met = {customer_id for part in kept for customer_id in part.customer_ids}
+                is_late = self.is_kept[at] & np.array([one not in met for one in self._ids(at)], np.bool_)
+                late += at[is_late].tolist()
+                rows = [row[one] for one in self._ids(at[self.is_folded[at]]) if one in row]
+                yield from self._put_together(at[~is_late], [*kept, folded.take(rows) if rows else empty()])
+        for start in range(0, len(late), size):
+            at = np.array(late[start : start + size], np.int64)
+            yield from self._put_together(at, [self._folded(at, history)])
 
     def _blocks(self) -> Iterator[tuple[int, int]]:
         """Positions from and to, with as many profiles in between as are folded at once."""
@@ -70,20 +79,15 @@ class Everybody:
         wanted = self._ids(at)
         return history.profiles(self.as_of, customer_ids=wanted) if wanted else empty()
 
-    def _put_together(self, at: NDArray[np.int64], folded: Profiles, history: History) -> Profiles:
-        parts = self._unpacked(self._ids(at[self.is_kept[at]]))
+    def _put_together(self, at: NDArray[np.int64], parts: Sequence[Profiles]) -> Iterator[Profiles]:
+        """Of those customers what the parts hold, and who is registered, as one batch; none if that is nobody."""
         met = {customer_id for part in parts for customer_id in part.customer_ids}
-        # A service may take events in meanwhile: of whom it has just heard anew the log tells what was before.
-        late = np.array([one for one in at[self.is_kept[at]].tolist() if self.customer_ids[one] not in met], np.int64)
-        parts.append(self._folded(late, history))
-        place = {customer_id: row for row, customer_id in enumerate(folded.customer_ids)}
-        rows = [place[one] for one in self._ids(at[self.is_folded[at]]) if one in place]
-        parts.append(folded.take(rows) if rows else empty())
-        met = {customer_id for part in parts for customer_id in part.customer_ids}
-        parts.append(empty([one for one in self._ids(at[self.is_registered[at]]) if one not in met]))
-        found = concatenate([part for part in parts if len(part)])
-        order = np.argsort(np.array(found.customer_ids), kind="stable")
-        return found if np.array_equal(order, np.arange(len(found))) else found.take(order)
+        new = empty([one for one in self._ids(at[self.is_registered[at]]) if one not in met])
+        found = concatenate([part for part in (*parts, new) if len(part)])
+        place = {customer_id: row for row, customer_id in enumerate(found.customer_ids)}
+        rows = [place[one] for one in self._ids(at) if one in place]
+        if rows:
+            yield found if rows == list(range(len(found))) else found.take(rows)
 
     def _unpacked(self, customer_ids: list[str]) -> list[Profiles]:
         with self.store.reading() as connection:

@@ -92,9 +92,10 @@ class IdTable(Mapping[str, int]):
         """The number of each id, -1 for one that has none."""
         if not isinstance(ids, Ids):
             return self._find(hashes_of(ids))
-        if ids.last_lookup is None or ids.last_lookup[0] is not self:
-            ids.last_lookup = self, self._find(ids.hashes)
-        return ids.last_lookup[1]
+        known = ids.last_lookup
+        if known is None or known[0] is not self:
+            known = ids.last_lookup = self, self._find(ids.hashes)
+        return known[1]
 
     def _find(self, hashes: Integers) -> Integers:
         found = np.empty(hashes.size, dtype=np.int64)

@@ -93,10 +93,14 @@ def test_what_is_taken_in_after_the_listing_changes_nothing(sqlite_store: Store)
             append(connection, later, at(60), lake=sqlite_store.lake)
         found = list(people.batches(history))
 
-    assert [batch.customer_ids for batch in found] == [batch.customer_ids for batch in expected]
-    for one, other in zip(found, expected, strict=True):
-        for row in range(len(one)):
-            assert_same(to_profile(one.take([row])), to_profile(other.take([row])))
+    before, after = by_customer(expected), by_customer(found)
+    assert before.keys() == after.keys()
+    for one, other in before.items():
+        assert_same(to_profile(after[one]), to_profile(other))
+
+
+def by_customer(batches: Sequence[Profiles]) -> dict[str, Profiles]:
+    return {one: batch.take([row]) for batch in batches for row, one in enumerate(batch.customer_ids)}
 
 
 def test_nobody_is_there_before_the_first_event(sqlite_store: Store) -> None:

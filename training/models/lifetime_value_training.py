@@ -15,6 +15,7 @@ from training.models.gradient_boosting import (
     boost_rounds,
     over_before,
     rounds_in_proportion,
+    settled,
     shares_by_name,
     teaching_and_newest,
     with_blanked,
@@ -102,6 +103,7 @@ class _Grown(NamedTuple):
 def _grown(
     objective: str, taught: Rows, newest: Rows, of_all: Rows, parameters: Mapping[str, float | int], seed: int
 ) -> _Grown:
+    parameters = settled(parameters, of_all)
     early, rounds = boost(objective, taught, newest, parameters, seed)
     final, gains = boost_rounds(objective, of_all, parameters, rounds_in_proportion(rounds, taught, of_all), seed)
     return _Grown(early, rounds, final, gains)
@@ -154,12 +156,14 @@ def _over(snapshot: "Snapshot", days: int) -> "Snapshot":
 def _other_horizon(
     snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], rounds: int, seed: int
 ) -> OtherHorizon:
-    """As many rounds as the model's own horizon took; the newest cutoff says what the trees before it missed."""
+    """As many rounds as the model's own horizon took, in proportion; the newest cutoff says what the trees before it
+    missed."""
     levels = _levels(snapshots)
     season = season_of_amounts(snapshots, [snapshot.spend for snapshot in snapshots], levels.mean)
     parts = _over_before(snapshots[:-1], snapshots[-1]), snapshots[-1:], snapshots
     earlier, judge, everything = (_Material(part, levels, Seasons(mean=season)) for part in parts)
     taught, of_all = earlier.rows("spend", seed), everything.rows("spend", seed)
+    parameters = settled(parameters, of_all)
     early, _ = boost_rounds("tweedie", taught, parameters, rounds, seed)
     enough = rounds_in_proportion(rounds, taught, of_all)
     trees, _ = boost_rounds("tweedie", of_all, parameters, enough, seed)
