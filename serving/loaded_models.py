@@ -16,7 +16,7 @@ from serving.decision import CustomerState, DecisionRequest
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.predictions import CHURN, FAVOURITE_PRODUCT, LIFETIME_VALUE, SEND_TIME, Models, predict_together
-from training.errors import TrainingError
+from training.errors import why_unreadable
 from training.models.churn_interval import ChurnInterval
 from training.registry import Deployment
 from training.version_record import read_record
@@ -93,7 +93,7 @@ class ModelShelf:
             model = getattr(import_module(module), name).load(folder)
             window = read_record(folder).window
         except Exception as error:  # of whatever a damaged folder makes the readers raise
-            why = str(error) if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}"
+            why = why_unreadable(error, self._workspace)
             reason = f"{deployment.model} version {deployment.version} cannot be loaded: {why}"
             self._report(reason)
             return Unloadable(deployment.model, deployment.version, reason)

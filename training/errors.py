@@ -5,6 +5,8 @@ ValueError
     └── NotEnoughData
 """
 
+from pathlib import Path
+
 
 class TrainingError(ValueError):
     """A model could not be made, read or put to use."""
@@ -20,3 +22,9 @@ class NotEnoughData(TrainingError):  # noqa: N818  (a verdict on the data, no fa
         self.field = field
         self.value = value
         self.expected = expected
+
+
+def why_unreadable(error: Exception, workspace: Path) -> str:
+    """What was wrong with the files of a version, named from the workspace on: where this lies is nobody's business."""
+    why = str(error) if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}"
+    return why.replace(f"{workspace}/", "")

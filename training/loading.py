@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-from training.errors import TrainingError
+from training.errors import TrainingError, why_unreadable
 from training.learners import learner
 from training.registry import Deployment
 
@@ -29,7 +29,5 @@ def load_version(workspace: Path, deployment: Deployment, folder: str = "") -> A
     """
     try:
         return learner(deployment.model).load(workspace / deployment.path / folder)
-    except TrainingError as error:
-        raise CannotBeLoadedError(deployment, str(error)) from error
-    except _UNREADABLE as error:
-        raise CannotBeLoadedError(deployment, f"{type(error).__name__}: {error}") from error
+    except (TrainingError, *_UNREADABLE) as error:
+        raise CannotBeLoadedError(deployment, why_unreadable(error, workspace)) from error

@@ -98,12 +98,14 @@ def test_a_version_that_cannot_be_loaded_is_reported_and_missing(
     sqlite_store: Store, deploy_churn: Deploy, tmp_path: Path
 ) -> None:
     complaints: list[str] = []
-    deploy_churn("1", path=tmp_path / "gone")
+    deploy_churn("1", path=sqlite_store.workspace / "gone")
 
     state = loaded(sqlite_store, complaints).state("default")
 
     reason = state.models.missing["churn"]
     assert reason.startswith("churn version 1 cannot be loaded: FileNotFoundError: ")
+    assert "'gone/" in reason
+    assert str(tmp_path) not in reason, "clients are told where the server keeps its files"
     assert complaints == [reason]
     assert state.models.missing["send-time"] == "no send-time model has been trained"
     assert fallbacks(state.models, NOW)["churn_probability"] == reason
