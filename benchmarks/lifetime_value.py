@@ -135,8 +135,8 @@ def bounds(case: Case, value: LifetimeValue, total_interval: tuple[float, float]
     if sure.sum() >= FEWEST_SURE_BUYERS:
         covered = coverage(actual[sure], value.low[sure], value.high[sure])
         noise = coverage_noise(int(sure.sum()))
-        note = f"0.78 to 0.82, and the noise of {int(sure.sum())} customers, {noise:.3f}"
-        yield Bound(case.data, MODEL, "coverage_of_sure_buyers", case.label, covered, 0.78 - noise, 0.82 + noise, note)
+        note = f"{int(sure.sum())} customers: the truth itself strays by {noise:.3f} from 0.8"
+        yield Bound(case.data, MODEL, "coverage_of_sure_buyers", case.label, covered, 0.78, 0.82, note)
 
 
 def coverage_noise(customers: int) -> float:

@@ -27,7 +27,6 @@ VERDICTS = (NONE, WATCH, RETRAIN)
 """From the best to the worst."""
 SHIFTING, SHIFTED = 0.1, 0.25
 """Stability index, beyond what is usual: the customary bounds of some change, and of another population."""
-SIGNIFICANT = 0.001
 WATCHED_SHARE, LARGEST_SHARE = 0.1, 0.3
 """Of what the trees gain: by features that have shifted."""
 WATCHED_WORSENING, LARGEST_WORSENING = 0.05, 0.15

@@ -135,8 +135,7 @@ def fill_chances(
         first, last = product_offsets[i], product_offsets[i + 1]
         new_terms(rhythm, last - first, terms)
         first_purchases = np.exp(_dot(terms, new))
-        for t in range(trial.size):
-            into[i, t] = trial[t] * first_purchases
+        into[i] = trial * first_purchases
         count = _gather(row, first, last, products, met, facts)
         for k in range(count):
             j, combination = met[k], int(facts[k, COMBINATION])
