@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from training.models.trees import LANES, ZERO_THRESHOLD, FlatTrees, flatten
+from training.models.forest import ZERO_THRESHOLD
+from training.models.trees import LANES, MANY_ROWS, FlatTrees, flatten
 
 QUIET = {"verbosity": -1, "num_threads": 1, "min_data_in_leaf": 3, "min_data_in_bin": 1, "deterministic": True}
 AWKWARD = [np.nan, np.inf, -np.inf, 0.0, -0.0, ZERO_THRESHOLD, -ZERO_THRESHOLD, 1e-300, -0.5, 31.0, 32.0, 33.9, 2.0**31]
@@ -48,7 +49,7 @@ def assert_same_bits(model: lightgbm.Booster, features: NDArray[np.float64]) -> 
     zero_as_missing=st.booleans(),
     use_missing=st.booleans(),
     max_cat_to_onehot=st.sampled_from([1, 100]),
-    rows=st.integers(0, 3 * LANES),
+    rows=st.one_of(st.integers(0, 3 * LANES), st.integers(MANY_ROWS, 20 * MANY_ROWS)),
 )
 def test_walk_equals_lightgbm_to_the_bit(
     seed: int,

@@ -59,6 +59,8 @@ CANDIDATE_FEATURES = (
     "cosine_all",
     "transition_lift",
 )
+_ONLY_OF_OWN = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 18)
+"""Missing where the customer never bought the product."""
 MOST_OWN = 60
 MOST_EXPLORED = MOST_POPULAR + 2 * MOST_AFTER + MOST_NEAR
 MOST_CANDIDATES = MOST_OWN + MOST_EXPLORED
@@ -145,7 +147,7 @@ def fill_candidates(
     entry, code
         (MOST_CANDIDATES): the position in ``histories`` of an own candidate, -1 of an explored one; the model's code.
     rows
-        (MOST_CANDIDATES, len(CANDIDATE_FEATURES)).
+        (len(CANDIDATE_FEATURES), MOST_CANDIDATES): a candidate in each column.
     """
     first, last = histories.product_offsets[i], histories.product_offsets[i + 1]
     by_count = np.argsort(-histories.decayed[first:last], kind="mergesort")
@@ -159,8 +161,9 @@ def fill_candidates(
     touched = room.touched[:met]
     count = own + explore(owned, known, taste, room.sums, touched, room.is_taken, code[own:])
     entry[own:count] = -1
-    rows[:count] = np.nan
     _fill_own(histories, i, entry[:own], rows)
+    for feature in _ONLY_OF_OWN:
+        rows[feature, own:count] = np.nan
     orders = histories.order_offsets[i + 1] - histories.order_offsets[i]
     _fill_known(known, taste, code[:count], room.sums, scales, orders, rows)
     for to in touched:
@@ -201,10 +204,11 @@ class Candidates:
 def candidates_of(customers: Integers, histories: PurchaseHistories, known: Known) -> Candidates:
     shape = (len(customers), MOST_CANDIDATES)
     entry, code = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int32)
-    rows, counts = np.empty((*shape, len(CANDIDATE_FEATURES))), np.empty(len(customers), dtype=np.int64)
+    rows = np.empty((len(customers), len(CANDIDATE_FEATURES), MOST_CANDIDATES))
+    counts = np.empty(len(customers), dtype=np.int64)
     fill_many(customers, histories, known, entry, code, rows, counts)
     filled = np.arange(MOST_CANDIDATES) < counts[:, None]
-    return Candidates(counts, entry[filled], code[filled], rows[filled])
+    return Candidates(counts, entry[filled], code[filled], rows.transpose(0, 2, 1)[filled])
 
 
 @compiled
@@ -215,24 +219,25 @@ def _fill_own(histories: PurchaseHistories, i: int, entry: Integers, rows: Float
     for j in range(histories.product_offsets[i], histories.product_offsets[i + 1]):
         decayed_lines += histories.decayed[j]
     for rank in range(entry.shape[0]):
-        j, row = entry[rank], rows[rank]
+        j = entry[rank]
         lines, decayed = max(histories.lines[j], 1.0), histories.decayed[j]
         days = max(0.0, (histories.as_of - histories.last_at[j]) / MICROSECONDS_PER_DAY)
         decayed_at_last = histories.decayed_at_last[j]
-        row[0] = decayed / max(rhythm.decayed_orders, 1e-9)
-        row[1] = lines / max(rhythm.orders, 1)
-        row[2] = orders_since(i, j, histories)
-        row[3] = days
-        row[4] = own_gap_days(lines, decayed_at_last)
-        row[5] = days / max(row[4], 1.0)
-        row[6] = decayed_at_last / lines
-        row[7] = lines
-        row[8] = decayed / max(decayed_lines, 1e-9)
-        row[9] = histories.amount[j] / lines
-        row[15] = rhythm.orders_per_day
-        row[16] = rhythm.lines_per_order
-        row[17] = rhythm.days_since_order
-        row[18] = histories.product_offsets[i + 1] - histories.product_offsets[i]
+        gap_days = own_gap_days(lines, decayed_at_last)
+        rows[0, rank] = decayed / max(rhythm.decayed_orders, 1e-9)
+        rows[1, rank] = lines / max(rhythm.orders, 1)
+        rows[2, rank] = orders_since(i, j, histories)
+        rows[3, rank] = days
+        rows[4, rank] = gap_days
+        rows[5, rank] = days / max(gap_days, 1.0)
+        rows[6, rank] = decayed_at_last / lines
+        rows[7, rank] = lines
+        rows[8, rank] = decayed / max(decayed_lines, 1e-9)
+        rows[9, rank] = histories.amount[j] / lines
+        rows[15, rank] = rhythm.orders_per_day
+        rows[16, rank] = rhythm.lines_per_order
+        rows[17, rank] = rhythm.days_since_order
+        rows[18, rank] = histories.product_offsets[i + 1] - histories.product_offsets[i]
 
 
 @compiled
@@ -241,16 +246,19 @@ def _fill_known(
 ) -> None:
     """What is known of each product, and how it follows what the customer bought."""
     facts, factors = known.facts, known.tastes.factors
+    scores = np.empty(SCORES)
     for rank in range(code.shape[0]):
         product = code[rank]
-        rows[rank, 10] = dot(taste, factors, product)
-        rows[rank, 11] = facts[product, POPULARITY]
-        rows[rank, 12] = facts[product, REPEAT_LIFT]
-        rows[rank, 13] = facts[product, TREND]
-        rows[rank, 14] = rows[rank, 3] / max(facts[product, GAP_DAYS], 1.0)
-        rows[rank, 19] = orders
-        rows[rank, 20] = facts[product, BOUGHT]
-        rows[rank, 21] = facts[product, EXPLORED]
-        rows[rank, 22] = facts[product, RETURNED]
-        write_transition_scores(sums[product], scales, facts[product, OVER_TARGET], rows[rank, 23:27])
-        rows[rank, 27] = rows[rank, 23 + SHARE_RECENT] * np.exp(-facts[product, BOUGHT])
+        rows[10, rank] = dot(taste, factors, product)
+        rows[11, rank] = facts[product, POPULARITY]
+        rows[12, rank] = facts[product, REPEAT_LIFT]
+        rows[13, rank] = facts[product, TREND]
+        rows[14, rank] = rows[3, rank] / max(facts[product, GAP_DAYS], 1.0)
+        rows[19, rank] = orders
+        rows[20, rank] = facts[product, BOUGHT]
+        rows[21, rank] = facts[product, EXPLORED]
+        rows[22, rank] = facts[product, RETURNED]
+        write_transition_scores(sums[product], scales, facts[product, OVER_TARGET], scores)
+        for score in range(SCORES):
+            rows[23 + score, rank] = scores[score]
+        rows[27, rank] = scores[SHARE_RECENT] * np.exp(-facts[product, BOUGHT])

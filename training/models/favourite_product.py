@@ -27,6 +27,7 @@ from training.models.product_knowledge import ProductKnowledge
 from training.models.purchase_histories import Codes, Floats, Integers, PurchaseHistories, histories_of
 from training.models.ranking import fill_best
 from training.models.replenishment import Replenishment
+from training.models.tree_bits import MOST_LEAVES, TreeBits
 from training.models.trees import FlatTrees
 from training.search_space import Range
 
@@ -73,8 +74,13 @@ class FavouriteProductModel:
     importance: dict[str, float]
     codes: Mapping[str, int] = field(repr=False)
     known: Known = field(init=False, repr=False)
+    bits: TreeBits = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        bits = self.trees.bits
+        if bits is None:
+            raise TrainingError(f"{TREES}: got trees of too many leaves, expected at most {MOST_LEAVES}: train again")
+        object.__setattr__(self, "bits", bits)
         object.__setattr__(self, "known", known_of(self.knowledge, self.following, self.tastes))
 
     @classmethod
@@ -118,7 +124,7 @@ class FavouriteProductModel:
         shape = (len(buyers), min(limit, MOST_CANDIDATES))
         counts, entry = np.empty(len(buyers), dtype=np.int64), np.empty(shape, dtype=np.int64)
         code, raw = np.empty(shape, dtype=np.int32), np.empty(shape)
-        fill_best(buyers, histories, self.known, self.trees.forest, is_new_only, counts, entry, code, raw)
+        fill_best(buyers, histories, self.known, self.bits, is_new_only, counts, entry, code, raw)
         listed = np.arange(shape[1]) < counts[:, None]
         codes, vocabulary = self._named(entry[listed], code[listed], histories, profiles.products.vocabulary)
         scores = self.calibration.probability(raw[listed])
