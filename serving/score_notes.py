@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.instant import Instant
+from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.profiles import Profiles
 from serving.predictions import CHURN, FAVOURITE_PRODUCT, LIFETIME_VALUE, SEND_TIME, Models, horizon_days
 from training.models.lifetime_horizons import LIFETIMES_DAYS, needed_days
@@ -36,6 +36,8 @@ _WITHOUT_PURCHASES: Mapping[str, str] = {
     FAVOURITE_PRODUCT: "no purchase is known: popular products",
 }
 _HOURS_OF = tuple(f"not enough data: {level}" for level in LEVELS)
+HORIZONS_TO_EXTRAPOLATE = 2
+"""So many horizons after what it learned from, a chance of churn is still told without a warning."""
 _TOO_FEW_PURCHASES = "fewer than two purchases are known"
 _LOST = "more likely than not nothing is bought within the horizon"
 _NO_CHANNEL = "no channel is known"
@@ -52,7 +54,8 @@ class Note:
 
 def fallbacks(models: Models, as_of: Instant) -> dict[str, str]:
     """By output, what holds for everybody: why it is empty, or what to beware of."""
-    notes = {output: reason for name, reason in models.missing.items() for output in OUTPUTS_OF_MODEL[name]}
+    notes = _of_extrapolation(models, as_of)
+    notes |= {output: reason for name, reason in models.missing.items() for output in OUTPUTS_OF_MODEL[name]}
     if models.churn is not None and models.churn_interval is None:
         notes |= dict.fromkeys(INTERVAL_OF_CHURN, "the champion was trained before intervals were kept")
     for name, until in models.trained_until.items():
@@ -71,6 +74,18 @@ def fallbacks(models: Models, as_of: Instant) -> dict[str, str]:
     if models.lifetime_value is not None and horizon not in (None, horizon_days(models)):
         notes["lifetime_value"] = f"over the {horizon:g} days of its own champion"
     return notes
+
+
+def _of_extrapolation(models: Models, as_of: Instant) -> dict[str, str]:
+    """Nobody whom the model learned from had been away for as long as everybody may seem to be by now."""
+    until, horizon = models.trained_until.get(CHURN), models.horizon_days.get(CHURN)
+    if models.churn is None or until is None or horizon is None:
+        return {}
+    days = (as_of - until) / MICROSECONDS_PER_DAY
+    if days <= HORIZONS_TO_EXTRAPOLATE * horizon:
+        return {}
+    reason = f"extrapolated: asked {days:.0f} days after what the champion learned from, horizons of {horizon:g} days"
+    return dict.fromkeys(OUTPUTS_OF_MODEL[CHURN], reason)
 
 
 def notes_of(profiles: Profiles, usable: Profiles, models: Models, as_of: Instant) -> list[Note]:

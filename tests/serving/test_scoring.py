@@ -85,6 +85,29 @@ def test_a_champion_trained_on_what_came_later_is_used_with_a_warning():
     assert "lifetime_value" not in notes
 
 
+def test_churn_asked_long_after_what_its_champion_learned_from_is_told_with_a_warning():
+    horizon = 30 * DAY
+
+    near, far = (
+        scored(profile(*WEEKLY), models(trained_until={"churn": NOW - 2 * horizon - later}))[0].fallbacks
+        for later in (0, DAY)
+    )
+
+    reason = "extrapolated: asked 61 days after what the champion learned from, horizons of 30 days"
+    assert far["churn_probability"] == far["churn_risk_band"] == far["money_at_risk"] == reason
+    assert "churn_probability" not in near
+    assert "lifetime_value" not in far
+
+
+def test_of_an_empty_column_is_told_why_it_is_empty_whenever_it_is_asked():
+    long_ago = {"churn": NOW - 1_000 * DAY}
+
+    notes = fallbacks(models(churn_interval=None, trained_until=long_ago), NOW)
+
+    assert notes["churn_probability"].startswith("extrapolated")
+    assert notes["churn_probability_low"] == "the champion was trained before intervals were kept"
+
+
 def test_the_profile_gives_segment_replenishment_next_purchase_and_channel():
     (row,) = scored(profile(*WEEKLY))
 
