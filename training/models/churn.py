@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.instant import Instant
-from features.vector import BROWSING, FEATURES, MESSAGES, PURCHASES
+from features.vector import FEATURES
 from training.errors import NotEnoughData
 from training.evaluation import Evaluation
 from training.metrics import (
@@ -22,12 +22,11 @@ from training.metrics import (
 from training.models.calibration import Blend, Platt, base_log_odds, fit_blend
 from training.models.gradient_boosting import (
     Rows,
-    boost,
     boost_rounds,
+    defaults_of,
     shares_by_name,
     stack,
     teaching_and_newest,
-    with_blanked,
 )
 from training.models.lifetime_value import decayed_spend
 from training.models.manifest import read_manifest, write_manifest
@@ -71,10 +70,11 @@ def risk_band(probability: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ChurnModel:
-    """Gradient-boosted trees on the feature vector, blended with a score of recency and frequency.
+    """Gradient-boosted trees on the feature vector, blended with a score of recency, frequency and spend.
 
-    The newest cutoff says how much each deserves: with little history mostly the simple score, with much the trees. It
-    is what the blend is calibrated on, so ``season`` adds by how much the level at the instant asked for differs.
+    How much each deserves is what it told at the newest cutoff of customers that it had not met: with little history
+    mostly the simple score, with much the trees. As the blend is calibrated on that cutoff, ``season`` adds by how much
+    the level at the instant asked for differs.
     """
 
     name: ClassVar[str] = "churn"
@@ -100,28 +100,29 @@ class ChurnModel:
         """
         if not snapshots:
             raise NotEnoughData("cutoffs", "none", "at least one with a whole horizon after it")
+        from training.models.churn_training import blanked, judge
         from training.models.own_rhythm_training import fit_own_rhythm
         from training.models.season_training import season_of_odds
 
-        teaching, newest = teaching_and_newest(snapshots)
-        _check(teaching, "to learn from")
-        _check(newest, "to calibrate on")
-        season = season_of_odds(snapshots, [churned(snapshot) for snapshot in snapshots])
-        base = base_log_odds(np.concatenate([churned(snapshot) for snapshot in snapshots]))
-        earlier, latest, everything = (_rows(part, season, base) for part in (teaching, newest, snapshots))
-        early, rounds = boost("binary", _blanked(earlier, seed), latest, parameters, seed, most_leaves=MOST_LEAVES)
-        simple = RecencyFrequency.fit(earlier.features, earlier.target)
-        scores = (simple.predict_raw(latest.features), early.predict_raw(latest.features))
+        for part, purpose in zip(teaching_and_newest(snapshots), ("to learn from", "to calibrate on"), strict=True):
+            _check(part, purpose)
+        ordered = sorted(snapshots, key=lambda snapshot: snapshot.as_of)
+        season = season_of_odds(ordered, [churned(snapshot) for snapshot in ordered])
+        base = base_log_odds(np.concatenate([churned(snapshot) for snapshot in ordered]))
+        rows = [_rows(snapshot, season, base) for snapshot in ordered]
+        chosen = defaults_of(sum(len(each.target) for each in rows)) | dict(parameters)
+        judged = judge(ordered, rows, chosen, seed, MOST_LEAVES)
+        everything = stack(rows)
         trees, gains = boost_rounds(
-            "binary", _blanked(everything, seed), parameters, rounds, seed, most_leaves=MOST_LEAVES
+            "binary", blanked(everything, seed), chosen, judged.rounds, seed, most_leaves=MOST_LEAVES
         )
         return cls(
             RecencyFrequency.fit(everything.features, everything.target),
             trees,
-            fit_blend(*scores, latest.target, base),
+            fit_blend(judged.simple, judged.trees, judged.outcome, base),
             season,
-            newest[-1].as_of,
-            newest[-1].horizon_days,
+            ordered[-1].as_of,
+            ordered[-1].horizon_days,
             shares_by_name(gains, FEATURES),
             fit_own_rhythm(snapshots, parameters, seed),
         )
@@ -169,18 +170,10 @@ def churned(snapshot: "Snapshot") -> Floats:
     return np.asarray(snapshot.orders == 0, dtype=np.float64)
 
 
-def _rows(snapshots: "Sequence[Snapshot]", season: Season, base: float) -> Rows:
+def _rows(snapshot: "Snapshot", season: Season, base: float) -> Rows:
     """The trees start from the base rate and the level of their cutoff, and learn what differs between customers."""
-    return stack(
-        [
-            Rows(snapshot.features, churned(snapshot), np.full(len(snapshot.orders), base + season.at(snapshot.as_of)))
-            for snapshot in snapshots
-        ]
-    )
-
-
-def _blanked(rows: Rows, seed: int) -> Rows:
-    return with_blanked(rows, (PURCHASES, BROWSING, MESSAGES), FEATURES, seed)
+    start = np.full(len(snapshot.orders), base + season.at(snapshot.as_of))
+    return Rows(snapshot.features, churned(snapshot), start)
 
 
 def _check(snapshots: "Sequence[Snapshot]", purpose: str) -> None:

@@ -65,6 +65,14 @@ class Rows:
         return Rows(self.features[chosen], self.target[chosen], start)
 
 
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """The numbers of the parts that teach, and the rows that are then judged."""
+
+    taught: Sequence[int]
+    judged: Rows
+
+
 def stack(parts: Sequence[Rows]) -> Rows:
     """One after the other; with starts only if all have one."""
     starts = [part.start for part in parts if part.start is not None]
@@ -143,6 +151,44 @@ def boost_rounds(
     gains = np.asarray(booster.feature_importance("gain"), dtype=np.float64)
     shares = gains / max(float(gains.sum()), 1e-12)
     return flatten(booster), {str(column): float(share) for column, share in enumerate(shares)}
+
+
+def boost_folds(
+    objective: str,
+    parts: Sequence[Rows],
+    folds: Sequence[Fold],
+    parameters: Parameters,
+    seed: int,
+    *,
+    most_leaves: int = MOST_LEAVES,
+) -> tuple[Floats, int]:
+    """What trees say of the judged rows of each fold, one fold after the other, at the round that was best on all.
+
+    The starts of the judged rows are not added.
+    """
+    import lightgbm
+
+    rows = stack([*parts, *(fold.judged for fold in folds)])
+    ends = np.cumsum([len(part.target) for part in parts] + [len(fold.judged.target) for fold in folds])
+    places = np.split(np.arange(len(rows.target)), ends[:-1])
+    splits = [
+        (np.sort(np.concatenate([places[part] for part in fold.taught])), places[len(parts) + number])
+        for number, fold in enumerate(folds)
+    ]
+    found: Any = lightgbm.cv(
+        _settings(objective, parameters, len(splits[0][0]), seed, most_leaves),
+        lightgbm.Dataset(rows.features, rows.target, init_score=rows.start),
+        MOST_ROUNDS,
+        folds=splits,
+        callbacks=[lightgbm.early_stopping(PATIENCE_ROUNDS, verbose=False)],
+        return_cvbooster=True,
+    )["cvbooster"]
+    rounds = max(int(found.best_iteration), 1)
+    scores = [
+        booster.predict(fold.judged.features, raw_score=True, num_iteration=rounds, num_threads=1)
+        for booster, fold in zip(found.boosters, folds, strict=True)
+    ]
+    return np.concatenate(scores), rounds
 
 
 def rounds_in_proportion(rounds: int, taught: Rows, rows: Rows) -> int:

@@ -1,4 +1,5 @@
-"""How recently and how often a customer bought, as one score: what a history supports that is too short for trees.
+"""How recently and how often a customer bought, and for how much, as one score: what a history supports that is too
+short for trees.
 
 A ridge regression of the log-odds on logarithms. A value that is missing says nothing.
 """
@@ -15,7 +16,7 @@ from training.models.logistic import fit_logistic
 
 Floats = NDArray[np.float64]
 
-NAMES = ("days_since_last_order", "orders", "orders_decayed_30", "orders_decayed_90")
+NAMES = ("days_since_last_order", "orders", "orders_decayed_30", "orders_decayed_90", "spend")
 RIDGE = 1.0
 _SILENCED = 1e9
 """So strong a ridge that a weight is 0."""
@@ -24,7 +25,7 @@ _COLUMNS = np.array([FEATURES.index(name) for name in NAMES])
 
 @dataclass(frozen=True, slots=True)
 class RecencyFrequency:
-    """``means`` and ``weights`` are of the logarithms, in the order of ``NAMES``."""
+    """``means`` and ``weights`` are of the logarithms, in the order of ``NAMES``; older ones have the first four."""
 
     means: Floats
     weights: Floats
@@ -57,7 +58,7 @@ class RecencyFrequency:
     def predict_raw(self, features: Floats) -> Floats:
         """The log-odds of each row of feature vectors."""
         out = np.empty(len(features))
-        _score(features, _COLUMNS, self.means, self.weights, self.intercept, out)
+        _score(features, _COLUMNS[: len(self.weights)], self.means, self.weights, self.intercept, out)
         return out
 
     def words(self) -> dict[str, Any]:
