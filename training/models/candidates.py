@@ -29,6 +29,8 @@ from training.models.next_purchases import SCORES, SHARE_RECENT, Scales, add_tra
 from training.models.product_knowledge import own_gap_days
 from training.models.purchase_histories import HALF_LIFE_DAYS, Codes, Floats, Integers, PurchaseHistories, orders_since
 
+Singles = NDArray[np.float32]
+
 CANDIDATE_FEATURES = (
     "share_of_decayed_orders",
     "share_of_orders",
@@ -137,7 +139,7 @@ def room_for(known: Known) -> Room:
 
 @compiled
 def fill_candidates(
-    i: int, histories: PurchaseHistories, known: Known, room: Room, entry: Integers, code: Codes, rows: Floats
+    i: int, histories: PurchaseHistories, known: Known, room: Room, entry: Integers, code: Codes, rows: Singles
 ) -> tuple[int, int]:
     """Writes the candidates of customer ``i``, own ones first, and returns how many of these there are and how many in
     all.
@@ -178,7 +180,7 @@ def fill_many(
     known: Known,
     entry: NDArray[np.int64],
     code: NDArray[np.int32],
-    rows: Floats,
+    rows: Singles,
     counts: Integers,
 ) -> None:
     """As :func:`fill_candidates`, one customer after the other, along a new first axis."""
@@ -198,13 +200,13 @@ class Candidates:
     counts: Integers
     entry: Integers
     code: Codes
-    rows: Floats
+    rows: Singles
 
 
 def candidates_of(customers: Integers, histories: PurchaseHistories, known: Known) -> Candidates:
     shape = (len(customers), MOST_CANDIDATES)
     entry, code = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int32)
-    rows = np.empty((len(customers), len(CANDIDATE_FEATURES), MOST_CANDIDATES))
+    rows = np.empty((len(customers), len(CANDIDATE_FEATURES), MOST_CANDIDATES), dtype=np.float32)
     counts = np.empty(len(customers), dtype=np.int64)
     fill_many(customers, histories, known, entry, code, rows, counts)
     filled = np.arange(MOST_CANDIDATES) < counts[:, None]
@@ -212,7 +214,7 @@ def candidates_of(customers: Integers, histories: PurchaseHistories, known: Know
 
 
 @compiled
-def _fill_own(histories: PurchaseHistories, i: int, entry: Integers, rows: Floats) -> None:
+def _fill_own(histories: PurchaseHistories, i: int, entry: Integers, rows: Singles) -> None:
     """What only the customer's own purchases tell; explored products keep missing values there."""
     rhythm = rhythm_of(i, histories)
     decayed_lines = 0.0
@@ -242,7 +244,7 @@ def _fill_own(histories: PurchaseHistories, i: int, entry: Integers, rows: Float
 
 @compiled
 def _fill_known(
-    known: Known, taste: Floats, code: Codes, sums: Floats, scales: Scales, orders: int, rows: Floats
+    known: Known, taste: Floats, code: Codes, sums: Floats, scales: Scales, orders: int, rows: Singles
 ) -> None:
     """What is known of each product, and how it follows what the customer bought."""
     facts, factors = known.facts, known.tastes.factors

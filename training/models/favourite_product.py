@@ -27,7 +27,7 @@ from training.models.product_knowledge import ProductKnowledge
 from training.models.purchase_histories import Codes, Floats, Integers, PurchaseHistories, histories_of
 from training.models.ranking import fill_best
 from training.models.replenishment import Replenishment
-from training.models.tree_bits import MOST_LEAVES, TreeBits
+from training.models.tree_bits import MOST_LEAVES, TreeBits, in_single_precision
 from training.models.trees import FlatTrees
 from training.search_space import Range
 
@@ -80,7 +80,7 @@ class FavouriteProductModel:
         bits = self.trees.bits
         if bits is None:
             raise TrainingError(f"{TREES}: got trees of too many leaves, expected at most {MOST_LEAVES}: train again")
-        object.__setattr__(self, "bits", bits)
+        object.__setattr__(self, "bits", in_single_precision(bits))
         object.__setattr__(self, "known", known_of(self.knowledge, self.following, self.tastes))
 
     @classmethod

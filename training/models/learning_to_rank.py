@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.models.candidates import CANDIDATE_FEATURES, Candidates, candidates_of
+from training.models.candidates import CANDIDATE_FEATURES, Candidates, Singles, candidates_of
 from training.models.known_products import Known
-from training.models.purchase_histories import Floats, Integers, NextBaskets, PurchaseHistories, is_within
+from training.models.purchase_histories import Integers, NextBaskets, PurchaseHistories, is_within
 from training.models.trees import FlatTrees, flatten
 
 MOST_ROWS = 250_000
@@ -22,7 +22,7 @@ THREADS = 1
 class RankingRows(NamedTuple):
     """Candidates of customers who did order; ``sizes`` says how many each of them has."""
 
-    rows: Floats
+    rows: Singles
     is_hit: NDArray[np.bool_]
     sizes: Integers
 

@@ -29,7 +29,8 @@ def fill_best(
     """
     room, most = room_for(known), room_for_rows(MOST_CANDIDATES)
     candidate_entry, candidate_code = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int32)
-    rows, compared = np.zeros((len(CANDIDATE_FEATURES), most)), np.zeros((bits.sign.shape[0], most))
+    rows = np.zeros((len(CANDIDATE_FEATURES), most), dtype=np.float32)
+    compared = np.zeros((bits.sign.shape[0], most), dtype=np.float32)
     masks, sums, best = np.empty(most, dtype=np.uint32), np.empty(most), np.empty(entry.shape[1], dtype=np.int64)
     for number in range(customers.shape[0]):
         own, count = fill_candidates(customers[number], histories, known, room, candidate_entry, candidate_code, rows)

@@ -15,6 +15,8 @@ from features.compiled import compiled
 from training.models.forest import CONSTANT, NEGATIVE, VALUE, ZERO_THRESHOLD, Forest
 
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.floating]
+"""Of double precision, or all of a call of single."""
 Integers = NDArray[np.int64]
 Words = NDArray[np.uint32]
 
@@ -49,11 +51,11 @@ class TreeBits(NamedTuple):
 
     starts: Integers
     column: Integers
-    threshold: Floats
+    threshold: Numbers
     mask: Words
     leaves: Floats
     feature: Integers
-    sign: Floats
+    sign: Numbers
 
 
 def bits_of(forest: Forest) -> TreeBits | None:
@@ -74,6 +76,15 @@ def bits_of(forest: Forest) -> TreeBits | None:
         return None
     last = bits.starts[-1]
     return bits._replace(column=bits.column[:last], threshold=bits.threshold[:last], mask=bits.mask[:last])
+
+
+def in_single_precision(bits: TreeBits) -> TreeBits:
+    """The same trees for features of single precision, of which an instruction compares twice as many: each goes to the
+    very same leaf."""
+    nearest = bits.threshold.astype(np.float32)
+    below = np.nextafter(nearest, np.float32(-np.inf))
+    threshold = np.where(nearest > bits.threshold, below, nearest).astype(np.float32)
+    return bits._replace(threshold=threshold, sign=bits.sign.astype(np.float32))
 
 
 @compiled
@@ -132,7 +143,7 @@ def sum_rows(rows: Floats, bits: TreeBits, sums: Floats) -> None:
 
 
 @compiled
-def sum_columns(features: Floats, count: int, bits: TreeBits, compared: Floats, masks: Words, sums: Floats) -> None:
+def sum_columns(features: Numbers, count: int, bits: TreeBits, compared: Numbers, masks: Words, sums: Floats) -> None:
     """Writes the sums of the trees for rows that lie in columns.
 
     Parameters
@@ -152,29 +163,24 @@ def sum_columns(features: Floats, count: int, bits: TreeBits, compared: Floats, 
 
 @compiled
 def _compared(value: float, sign: float) -> float:
-    return 0.0 if abs(value) <= ZERO_THRESHOLD else sign * value
+    return sign * (value - value if abs(value) <= ZERO_THRESHOLD else value)
 
 
 @compiled
-def _add_trees(compared: Floats, count: int, bits: TreeBits, masks: Words, sums: Floats) -> None:
-    room = room_for(count)
-    compared[0] = 0.0
-    for tree in range(bits.leaves.shape[0]):
-        _mask_leaves(compared, room, bits, tree, masks)
-        for row in range(count):
-            sums[row] += bits.leaves[tree, _place(masks[row] & (~masks[row] + np.uint32(1)))]
-
-
-@compiled
-def _mask_leaves(compared: Floats, room: int, bits: TreeBits, tree: int, masks: Words) -> None:
+def _add_trees(compared: Numbers, count: int, bits: TreeBits, masks: Words, sums: Floats) -> None:
     """Four comparisons at a time: a loop over the rows for one alone is over before it has begun."""
-    column, threshold, mask, every = bits.column, bits.threshold, bits.mask, np.uint32(_ALL)
-    masks[:room] = every
-    for node in range(bits.starts[tree], bits.starts[tree + 1], _NODES_AT_ONCE):
-        a, b, c, d = column[node], column[node + 1], column[node + 2], column[node + 3]
-        at_a, at_b, at_c, at_d = threshold[node], threshold[node + 1], threshold[node + 2], threshold[node + 3]
-        of_a, of_b, of_c, of_d = mask[node], mask[node + 1], mask[node + 2], mask[node + 3]
-        for row in range(room):
-            first = (every if compared[a, row] <= at_a else of_a) & (every if compared[b, row] <= at_b else of_b)
-            second = (every if compared[c, row] <= at_c else of_c) & (every if compared[d, row] <= at_d else of_d)
-            masks[row] &= first & second
+    column, threshold, mask, leaves = bits.column, bits.threshold, bits.mask, bits.leaves
+    room, every = room_for(count), np.uint32(_ALL)
+    compared[0] = 0.0
+    for tree in range(leaves.shape[0]):
+        masks[:room] = every
+        for node in range(bits.starts[tree], bits.starts[tree + 1], _NODES_AT_ONCE):
+            a, b, c, d = column[node], column[node + 1], column[node + 2], column[node + 3]
+            at_a, at_b, at_c, at_d = threshold[node], threshold[node + 1], threshold[node + 2], threshold[node + 3]
+            of_a, of_b, of_c, of_d = mask[node], mask[node + 1], mask[node + 2], mask[node + 3]
+            for row in range(room):
+                first = (every if compared[a, row] <= at_a else of_a) & (every if compared[b, row] <= at_b else of_b)
+                second = (every if compared[c, row] <= at_c else of_c) & (every if compared[d, row] <= at_d else of_d)
+                masks[row] &= first & second
+        for row in range(count):
+            sums[row] += leaves[tree, _place(masks[row] & (~masks[row] + np.uint32(1)))]
