@@ -116,7 +116,9 @@ class FavouriteProductModel:
     def due_lists(self, profiles: Profiles, as_of: Instant, limit: int) -> ProductLists:
         """What :meth:`due` gives, for very many customers."""
         histories = histories_of(profiles, as_of, self.codes)
-        return self.replenishment.due(profiles, histories, self.knowledge.gap_days, limit)
+        offsets, entry, due_at = self.replenishment.due(profiles, histories, self.knowledge.gap_days, limit)
+        codes, vocabulary = self._named(entry, histories.code[entry], histories, profiles.products.vocabulary)
+        return ProductLists(offsets, codes, due_at, vocabulary)
 
     def _ranked(self, profiles: Profiles, as_of: Instant, limit: int, *, is_new_only: bool) -> ProductLists:
         histories = histories_of(profiles, as_of, self.codes)

@@ -7,7 +7,7 @@ import numpy as np
 
 from features.compiled import compiled
 from features.instant import MICROSECONDS_PER_DAY
-from features.product_lists import ProductLists, least_of_each
+from features.product_lists import least_of_each
 from features.profiles import Profiles
 from features.replenishment import FEWEST_LINES, repurchase_interval_days, repurchased
 from training.models.candidates import rhythm_of
@@ -46,16 +46,19 @@ class Replenishment:
         own = repurchase_interval_days(histories.lines[entries].astype(np.int64), histories.decayed_at_last[entries])
         return entries, self._days(histories, entries, own, gap_days)
 
-    def due(self, profiles: Profiles, histories: PurchaseHistories, gap_days: Floats, limit: int) -> ProductLists:
-        """Instants for each customer, soonest first; a product that is late by more than one interval of its own is
-        given up.
+    def due(
+        self, profiles: Profiles, histories: PurchaseHistories, gap_days: Floats, limit: int
+    ) -> tuple[Integers, Integers, Integers]:
+        """Offsets by customer, the entries of histories, and the instants when these run out, soonest first.
+
+        A product that is late by more than one interval of its own is given up.
         """
         products, as_of = profiles.products, histories.as_of
         offsets, entries, own = repurchased(products.offsets, products.lines, products.decayed, products.last_at, as_of)
         days = self._days(histories, entries, own, gap_days)
         places, ends = least_of_each(offsets, days, limit)
         due_at = as_of + np.rint(days[places] * MICROSECONDS_PER_DAY).astype(np.int64)
-        return ProductLists(ends, products.code[entries[places]], due_at, products.vocabulary)
+        return ends, entries[places], due_at
 
     def _days(self, histories: PurchaseHistories, entries: Integers, own: Floats, gap_days: Floats) -> Floats:
         terms = due_terms(histories, entries, own, gap_days)
