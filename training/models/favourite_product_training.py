@@ -34,7 +34,7 @@ DEFAULTS: Mapping[str, float | int] = {
     "depth": 6,
     "learning_rate": 0.12,
     "least_rows_in_leaf": 200,
-    "factors": 32,
+    "factors": 16,
     "taste_weight": 4.0,
     "taste_ridge": 0.1,
     "taste_sweeps": 5,
