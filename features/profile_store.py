@@ -7,7 +7,7 @@ from sqlalchemy import Connection, bindparam, delete, select
 
 from features.instant import Instant
 from features.schema import profiles
-from features.store import upsert
+from features.store import driver_rows, upsert
 
 _CHUNK = 10_000
 _ONE_PROFILE = select(profiles.c.body).where(
@@ -53,7 +53,7 @@ def read_profiles(
         )
         if before is not None:
             query = query.where(profiles.c.last_event_at < before)
-        found |= dict(connection.execute(query).all())
+        found |= dict(driver_rows(connection.execute(query)))
     return found
 
 
