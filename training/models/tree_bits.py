@@ -135,30 +135,20 @@ def sum_rows(rows: Floats, bits: TreeBits, sums: Floats) -> None:
     compared, masks = np.empty((bits.sign.shape[0], _BLOCK)), np.empty(_BLOCK, dtype=np.uint32)
     for start in range(0, rows.shape[0], _BLOCK):
         some = rows[start : start + _BLOCK]
-        for column in range(1, compared.shape[0]):
+        for column in range(compared.shape[0]):
             feature, sign = bits.feature[column], bits.sign[column]
             for row in range(some.shape[0]):
                 compared[column, row] = _compared(some[row, feature], sign)
-        _add_trees(compared, some.shape[0], bits, masks, sums[start : start + _BLOCK])
+        add_trees(compared, some.shape[0], bits, 0, bits.leaves.shape[0], masks, sums[start : start + _BLOCK])
 
 
 @compiled
-def sum_columns(features: Numbers, count: int, bits: TreeBits, compared: Numbers, masks: Words, sums: Floats) -> None:
-    """Writes the sums of the trees for rows that lie in columns.
-
-    Parameters
-    ----------
-    features
-        (features, room): the first ``count`` are rows; behind them may be anything, for :func:`room_for` so many.
-    compared, masks, sums
-        (columns, room), (room) and (room): room to work in, and for the sums.
-    """
-    for column in range(1, compared.shape[0]):
+def write_columns(features: Numbers, count: int, bits: TreeBits, compared: Numbers) -> None:
+    """Writes what the trees compare, from (features, room) of which the first ``count`` are rows; NaN is missing."""
+    for column in range(compared.shape[0]):
         feature, sign = bits.feature[column], bits.sign[column]
         for row in range(count):
             compared[column, row] = _compared(features[feature, row], sign)
-    sums[:count] = 0.0
-    _add_trees(compared, count, bits, masks, sums)
 
 
 @compiled
@@ -167,20 +157,29 @@ def _compared(value: float, sign: float) -> float:
 
 
 @compiled
-def _add_trees(compared: Numbers, count: int, bits: TreeBits, masks: Words, sums: Floats) -> None:
-    """Four comparisons at a time: a loop over the rows for one alone is over before it has begun."""
+def add_trees(compared: Numbers, count: int, bits: TreeBits, first: int, last: int, masks: Words, sums: Floats) -> None:
+    """Adds the trees from ``first`` to before ``last`` to the sums of rows, in LightGBM's order.
+
+    Four comparisons are made at a time: a loop over the rows for one alone is over before it has begun.
+
+    Parameters
+    ----------
+    compared
+        (columns, room): the first ``count`` are rows; behind them may be anything, for :func:`room_for` so many.
+    masks, sums
+        (room): to work in, and the sums.
+    """
     column, threshold, mask, leaves = bits.column, bits.threshold, bits.mask, bits.leaves
     room, every = room_for(count), np.uint32(_ALL)
-    compared[0] = 0.0
-    for tree in range(leaves.shape[0]):
+    for tree in range(first, last):
         masks[:room] = every
         for node in range(bits.starts[tree], bits.starts[tree + 1], _NODES_AT_ONCE):
             a, b, c, d = column[node], column[node + 1], column[node + 2], column[node + 3]
             at_a, at_b, at_c, at_d = threshold[node], threshold[node + 1], threshold[node + 2], threshold[node + 3]
             of_a, of_b, of_c, of_d = mask[node], mask[node + 1], mask[node + 2], mask[node + 3]
             for row in range(room):
-                first = (every if compared[a, row] <= at_a else of_a) & (every if compared[b, row] <= at_b else of_b)
-                second = (every if compared[c, row] <= at_c else of_c) & (every if compared[d, row] <= at_d else of_d)
-                masks[row] &= first & second
+                one = (every if compared[a, row] <= at_a else of_a) & (every if compared[b, row] <= at_b else of_b)
+                two = (every if compared[c, row] <= at_c else of_c) & (every if compared[d, row] <= at_d else of_d)
+                masks[row] &= one & two
         for row in range(count):
             sums[row] += leaves[tree, _place(masks[row] & (~masks[row] + np.uint32(1)))]

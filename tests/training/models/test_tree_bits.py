@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.models.tree_bits import MOST_LEAVES, ROWS_AT_ONCE, TreeBits, bits_of, room_for, sum_columns
+from training.models.tree_bits import MOST_LEAVES, ROWS_AT_ONCE, TreeBits, add_trees, bits_of, room_for, write_columns
 from training.models.trees import flatten
 
 FEATURES = 4
@@ -34,8 +34,9 @@ def summed_columns(bits: TreeBits, features: NDArray[np.float64]) -> NDArray[np.
     room = room_for(len(features))
     columns = np.full((FEATURES, room), 7.0)
     columns[:, : len(features)] = features.T
-    sums, compared = np.full(room, 7.0), np.full((len(bits.sign), room), 7.0)
-    sum_columns(columns, len(features), bits, compared, np.zeros(room, dtype=np.uint32), sums)
+    sums, compared = np.zeros(room), np.full((len(bits.sign), room), 7.0)
+    write_columns(columns, len(features), bits, compared)
+    add_trees(compared, len(features), bits, 0, len(bits.leaves), np.zeros(room, dtype=np.uint32), sums)
     return sums[: len(features)]
 
 
