@@ -115,6 +115,7 @@ def main(arguments: Sequence[str]) -> int:
         alone, _ = measured("train lifetime-value", "train", "lifetime-value", *where)
         end = to_iso(START + DAYS * MICROSECONDS_PER_DAY)
         out = Path(scratch) / "scores.parquet"
+        measured("first score, which compiles", "score", "--as-of", end, "--out", str(out), *where)
         scored, _ = measured("score", "score", "--as-of", end, "--out", str(out), *where)
         rate = pyarrow.parquet.read_metadata(out).num_rows / scored
     reached = {

@@ -1,6 +1,8 @@
 """The verb ``score``: every customer of a brand as of an instant, by the champions."""
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from serving.score_offers import OfferScores
 
 
-CORES = 2
-"""Batches at a time: what takes long in one is compiled and lets the other go on."""
+BATCHES = 3
+"""At a time: what takes long in one is compiled and lets the others go on; with one more than cores none is idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,8 @@ def write(
         if first is None:
             expected = f"a time after the first event of brand {brand}: nobody was known before this one"
             raise FieldError("as_of", to_iso(as_of), expected)
-        rows = write_scores(out, chain([first], batches), list(state.models.versions))
+        with what_is_there_stays():
+            rows = write_scores(out, chain([first], batches), list(state.models.versions))
         if offers_out is not None:
             offer_rows = _write_offers(offers_out, people, history, state, report)
     return ScoreReport(
@@ -106,6 +109,16 @@ def write(
         dict(state.models.versions),
         fallbacks(state.models, as_of),
     )
+
+
+@contextmanager
+def what_is_there_stays() -> Iterator[None]:
+    """Python's collector would look through all customers and models again and again for what can go."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _by_reason(fallbacks: dict[str, str]) -> dict[str, list[str]]:
@@ -127,7 +140,7 @@ def _scores(
         return score_columns(batch, people.brand, people.as_of, state.models, categories, favourites)
 
     done = 0
-    for columns in in_order(scored, people.batches(history), CORES):
+    for columns in in_order(scored, people.batches(history), BATCHES):
         yield columns
         done += len(columns)
         report("scoring customers", done, len(people))
