@@ -10,6 +10,7 @@ from features.instant import to_datetime
 from features.profiles import concatenate, empty
 from features.replenishment import due_of_all
 from features.vector import FEATURES
+from serving import score_files
 from serving.offer_table import BrandTerms, build_offer_table
 from serving.policy import Policy
 from serving.population import Population
@@ -190,6 +191,18 @@ def test_the_file_reads_back_with_dictionaries_lists_and_times(tmp_path):
     assert set(first["replenishment"][0]) == {"product_id", "due_at"}
     assert sum(first["send_time_scores"]) == pytest.approx(1.0)
     assert second["replenishment"] == []
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 4, 100])
+def test_batches_are_written_some_at_a_time_and_none_is_left_out(tmp_path, monkeypatch, at_once):
+    monkeypatch.setattr(score_files, "WRITTEN_AT_ONCE", at_once)
+    people = [empty([f"{batch}-{number}" for number in range(2)]) for batch in range(5)]
+    batches = [score_columns(some, "default", NOW, models(), CATEGORIES, 10) for some in people]
+
+    assert write_scores(tmp_path / "s.parquet", batches, NAMES) == 10
+
+    written = pyarrow.parquet.read_table(tmp_path / "s.parquet")["customer_id"].to_pylist()
+    assert written == [one for some in people for one in some.customer_ids]
 
 
 def told(row):
