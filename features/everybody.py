@@ -105,8 +105,7 @@ class Everybody:
 def everybody(connection: Connection, store: Store, brand: str, as_of: Instant) -> Everybody:
     """Lists the customers; nobody's profile is read yet."""
     of = profiles.c
-    heard = connection.execute(select(of.customer_id, of.last_event_at).where(of.brand == brand))
-    last = dict(driver_rows(heard))
+    last = dict(driver_rows(connection, select(of.customer_id, of.last_event_at).where(of.brand == brand)))
     registered = set(connection.execute(select(customers.c.customer_id).where(customers.c.brand == brand)).scalars())
     found = connection.execute(select(merges).where(merges.c.brand == brand)).all()
     all_merges = [(merge.merged_customer_id, merge.customer_id, merge.occurred_at) for merge in found]

@@ -53,7 +53,7 @@ def read_profiles(
         )
         if before is not None:
             query = query.where(profiles.c.last_event_at < before)
-        found |= dict(driver_rows(connection.execute(query)))
+        found |= dict(driver_rows(connection, query))
     return found
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
-    CursorResult,
     Engine,
     Insert,
+    Select,
     Table,
     create_engine,
     event,
@@ -130,11 +130,16 @@ def upsert(connection: Connection, table: Table) -> Insert:
     return done
 
 
-def driver_rows(result: CursorResult[Any]) -> Sequence[Any]:
+def driver_rows(connection: Connection, query: Select[Any]) -> Sequence[Any]:
     """All rows as the driver gives them, which is right where columns need no conversion: SQLAlchemy's own rows take
-    longer than reading them."""
-    with closing(result):
-        return [] if result.cursor is None else result.cursor.fetchall()
+    longer than reading them. Errors are SQLAlchemy's.
+    """
+    driver = connection.dialect.loaded_dbapi
+    with closing(connection.execute(query)) as result:
+        try:
+            return [] if result.cursor is None else result.cursor.fetchall()
+        except driver.Error as error:
+            raise DBAPIError.instance(str(query), None, error, driver.Error, dialect=connection.dialect) from error
 
 
 def insert_new(connection: Connection, table: Table) -> Insert:

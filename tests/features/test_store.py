@@ -13,9 +13,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from features import migrations, schema
-from features.store import Store, StoreError, open_store, upsert
+from features.store import Store, StoreError, driver_rows, open_store, upsert
 
 ONE = {"brand": "a", "settings": "{}", "accounting_currency": None, "applied_at": 0}
 
@@ -257,3 +258,22 @@ def test_numbers_of_64_bits_are_kept_exactly(store: Store) -> None:
         connection.execute(insert(schema.brands).values(ONE | {"applied_at": large}))
 
         assert connection.execute(select(func.max(schema.brands.c.applied_at))).scalar() == large
+
+
+def test_rows_of_the_driver_are_those_of_sqlalchemy(tmp_path: Path) -> None:
+    query = select(schema.brands.c.brand, schema.brands.c.applied_at).order_by(schema.brands.c.brand)
+    store = open_store(tmp_path)
+    with store.writing() as connection:
+        connection.execute(insert(schema.brands), [ONE, {**ONE, "brand": "ö", "applied_at": 7}])
+        assert driver_rows(connection, query) == [tuple(row) for row in connection.execute(query)]
+    store.close()
+
+
+def test_what_cannot_be_read_in_the_midst_of_rows_is_an_error_of_sqlalchemy(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    with store.writing() as connection:
+        connection.execute(insert(schema.brands), [ONE, {**ONE, "brand": "b"}])
+        connection.execute(text("UPDATE brands SET brand = CAST(x'ff' AS TEXT) WHERE brand = 'b'"))
+    with store.reading() as connection, pytest.raises(OperationalError, match="Could not decode"):
+        driver_rows(connection, select(schema.brands.c.brand))
+    store.close()
