@@ -184,10 +184,8 @@ def boost_folds(
         return_cvbooster=True,
     )["cvbooster"]
     rounds = max(int(found.best_iteration), 1)
-    scores = [
-        booster.predict(fold.judged.features, raw_score=True, num_iteration=rounds, num_threads=1)
-        for booster, fold in zip(found.boosters, folds, strict=True)
-    ]
+    forests = [flatten(booster) for booster in found.boosters]
+    scores = [forest.predict_raw(fold.judged.features) for forest, fold in zip(forests, folds, strict=True)]
     return np.concatenate(scores), rounds
 
 

@@ -10,8 +10,7 @@ from features.compiled import compiled
 from training.models.candidates import CANDIDATE_FEATURES, MOST_CANDIDATES, fill_candidates, room_for
 from training.models.known_products import Known
 from training.models.purchase_histories import Codes, Floats, Integers, PurchaseHistories
-from training.models.tree_bits import Numbers, TreeBits, Words, add_trees, write_columns
-from training.models.tree_bits import room_for as room_for_rows
+from training.models.tree_bits import Numbers, TreeBits, Words, add_trees, room_for_rows, write_columns
 
 FIRST_TREES = 10
 LEAST_LEFT = 32
@@ -40,7 +39,7 @@ def fill_best(
     rows = np.zeros((len(CANDIDATE_FEATURES), most), dtype=np.float32)
     compared = np.zeros((bits.sign.shape[0], most), dtype=np.float32)
     masks, sums = np.empty(most, dtype=np.uint32), np.empty(most)
-    left, best = np.empty(max(LEAST_LEFT, 2 * entry.shape[1]), np.int64), np.empty(entry.shape[1], np.int64)
+    left, best = np.empty(most_left(entry.shape[1]), np.int64), np.empty(entry.shape[1], np.int64)
     for number in range(customers.shape[0]):
         own, count = fill_candidates(customers[number], histories, known, room, candidate_entry, candidate_code, rows)
         write_columns(rows, count, bits, compared)
@@ -51,6 +50,12 @@ def fill_best(
             entry[number, place] = candidate_entry[candidate]
             code[number, place] = candidate_code[candidate]
             raw[number, place] = sums[best[place]]
+
+
+@compiled
+def most_left(limit: int) -> int:
+    """How many candidates see all trees, for lists of so many."""
+    return max(LEAST_LEFT, 2 * limit)
 
 
 @compiled

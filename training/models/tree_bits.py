@@ -124,7 +124,7 @@ def _place(bit: np.uint32) -> np.uint32:
 
 
 @compiled
-def room_for(rows: int) -> int:
+def room_for_rows(rows: int) -> int:
     """As many rows, or a few more: whole multiples of ROWS_AT_ONCE."""
     return (rows + ROWS_AT_ONCE - 1) // ROWS_AT_ONCE * ROWS_AT_ONCE
 
@@ -165,12 +165,12 @@ def add_trees(compared: Numbers, count: int, bits: TreeBits, first: int, last: i
     Parameters
     ----------
     compared
-        (columns, room): the first ``count`` are rows; behind them may be anything, for :func:`room_for` so many.
+        (columns, room): the first ``count`` are rows; behind them may be anything, for :func:`room_for_rows` so many.
     masks, sums
         (room): to work in, and the sums.
     """
     column, threshold, mask, leaves = bits.column, bits.threshold, bits.mask, bits.leaves
-    room, every = room_for(count), np.uint32(_ALL)
+    room, every = room_for_rows(count), np.uint32(_ALL)
     for tree in range(first, last):
         masks[:room] = every
         for node in range(bits.starts[tree], bits.starts[tree + 1], _NODES_AT_ONCE):

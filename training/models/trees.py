@@ -31,7 +31,7 @@ LANES = 8
 """Rows, or of a single row trees, that are walked in turn: while one waits for memory the others move."""
 
 MANY_ROWS = 64
-"""From here on trees as bits are quicker, by a factor of two to four at a thousand rows."""
+"""From here on trees as bits are quicker: of 512 rows four times with 8 leaves to a tree, twice with 31."""
 
 LARGEST_CATEGORY = 2.0**31
 """LightGBM casts a category to a 32-bit integer; from here on it falls outside and belongs to no set."""

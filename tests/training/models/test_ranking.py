@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.models.ranking import FIRST_TREES, LEAST_LEFT, sum_of_the_best, write_best
-from training.models.tree_bits import ROWS_AT_ONCE, room_for, write_columns
+from training.models.ranking import FIRST_TREES, LEAST_LEFT, most_left, sum_of_the_best, write_best
+from training.models.tree_bits import ROWS_AT_ONCE, room_for_rows, write_columns
 from training.models.trees import FlatTrees, flatten
 
 FEATURES = 3
@@ -28,7 +28,7 @@ def summed(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The rows that are left, and their sums."""
     assert trees.bits is not None
-    room = room_for(len(rows))
+    room = room_for_rows(len(rows))
     columns = np.full((FEATURES, room), np.nan)
     columns[:, : len(rows)] = rows.T
     compared = np.zeros((len(trees.bits.sign), room))
@@ -57,6 +57,12 @@ def test_those_go_on_who_are_best_by_the_first_trees(booster: lightgbm.Booster, 
     early = booster.predict(rows[first:], raw_score=True, num_iteration=FIRST_TREES)
     assert left.tolist() == (first + np.sort(np.argsort(-early, kind="stable")[:LEAST_LEFT])).tolist()
     assert sums.tolist() == trees.predict_raw(rows[left]).tolist()
+
+
+def test_longer_lists_are_chosen_from_more(trees: FlatTrees) -> None:
+    rows = np.random.default_rng(1).normal(size=(100, FEATURES))
+
+    assert [len(summed(trees, rows, most_left(limit))[0]) for limit in (10, 30, 1_000)] == [LEAST_LEFT, 60, 100]
 
 
 def test_the_best_come_first_and_of_equal_ones_the_first() -> None:

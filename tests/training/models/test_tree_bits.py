@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.models.tree_bits import MOST_LEAVES, ROWS_AT_ONCE, TreeBits, add_trees, bits_of, room_for, write_columns
+from training.models.tree_bits import (
+    MOST_LEAVES,
+    ROWS_AT_ONCE,
+    TreeBits,
+    add_trees,
+    bits_of,
+    in_single_precision,
+    room_for_rows,
+    write_columns,
+)
 from training.models.trees import flatten
 
 FEATURES = 4
@@ -31,10 +40,10 @@ def booster(parameters: Mapping[str, Any], rows: int = 2_000) -> lightgbm.Booste
 
 def summed_columns(bits: TreeBits, features: NDArray[np.float64]) -> NDArray[np.float64]:
     """With something else where there is no row."""
-    room = room_for(len(features))
-    columns = np.full((FEATURES, room), 7.0)
+    room, kind = room_for_rows(len(features)), bits.threshold.dtype
+    columns = np.full((FEATURES, room), 7.0, kind)
     columns[:, : len(features)] = features.T
-    sums, compared = np.zeros(room), np.full((len(bits.sign), room), 7.0)
+    sums, compared = np.zeros(room), np.full((len(bits.sign), room), 7.0, kind)
     write_columns(columns, len(features), bits, compared)
     add_trees(compared, len(features), bits, 0, len(bits.leaves), np.zeros(room, dtype=np.uint32), sums)
     return sums[: len(features)]
@@ -51,6 +60,20 @@ def test_rows_in_columns_get_lightgbms_sums(leaves: int, rows: int) -> None:
     assert summed_columns(bits, asked).tolist() == model.predict(asked, raw_score=True, num_threads=1).tolist()
 
 
+def test_of_single_precision_each_value_goes_the_same_way_beside_a_threshold_too() -> None:
+    model = booster({"num_leaves": 31})
+    bits = bits_of(flatten(model).forest)
+    assert bits is not None
+    edges = np.unique(np.abs(bits.threshold[np.isfinite(bits.threshold)])).astype(np.float32)
+    beside = [np.nextafter(edges, np.float32(end)) for end in (-np.inf, np.inf)]
+    values = np.concatenate([sign * side for side in (edges, *beside) for sign in (1, -1)]).astype(np.float64)
+    asked = np.tile(values[:, None], (1, FEATURES))
+
+    found = summed_columns(in_single_precision(bits), asked)
+
+    assert found.tolist() == model.predict(asked, raw_score=True, num_threads=1).tolist()
+
+
 def test_tree_of_a_single_leaf_gives_its_value() -> None:
     model = booster({"min_data_in_leaf": 1000}, rows=50)
     bits = bits_of(flatten(model).forest)
@@ -61,7 +84,7 @@ def test_tree_of_a_single_leaf_gives_its_value() -> None:
 
 
 def test_room_is_for_whole_instructions() -> None:
-    assert [room_for(rows) for rows in (0, 1, ROWS_AT_ONCE, ROWS_AT_ONCE + 1)] == [
+    assert [room_for_rows(rows) for rows in (0, 1, ROWS_AT_ONCE, ROWS_AT_ONCE + 1)] == [
         0, ROWS_AT_ONCE, ROWS_AT_ONCE, 2 * ROWS_AT_ONCE
     ]  # fmt: skip
 
