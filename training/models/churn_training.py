@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.vector import BROWSING, FEATURES, MESSAGES, PURCHASES
+from training.models.customer_parts import ENOUGH_JUDGED, PARTS, part_numbers
 from training.models.gradient_boosting import Fold, Rows, boost_folds, stack, with_blanked
 from training.models.recency_frequency import RecencyFrequency
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from features.history import Snapshot
 
 Floats = NDArray[np.float64]
-
-PARTS = 4
-ENOUGH_JUDGED = 20_000
-"""So many customers say as much as all of very many."""
 
 
 class Judged(NamedTuple):
@@ -61,17 +58,10 @@ def judge(
         nothing = np.empty(0)
         return Judged(nothing, nothing, nothing, 1)
     teaching = [blanked(stack([each.where(number == part) for each, number in earlier]), seed) for part in range(PARTS)]
-    trees, rounds = boost_folds("binary", teaching, folds, parameters, seed, most_leaves=most_leaves)
-    return Judged(np.concatenate(simple), trees, np.concatenate([fold.judged.target for fold in folds]), rounds)
-
-
-def part_numbers(snapshots: "Sequence[Snapshot]", seed: int) -> list[NDArray[np.int64]]:
-    """The part of each customer, along the snapshots: the same at all of them."""
-    customer_ids = np.concatenate([np.array(snapshot.profiles.customer_ids) for snapshot in snapshots])
-    customers, places = np.unique(customer_ids, return_inverse=True)
-    dealt = np.random.default_rng(seed).permutation(len(customers)) % PARTS
-    ends = np.cumsum([len(snapshot.orders) for snapshot in snapshots])
-    return np.split(dealt[places], ends[:-1])
+    forests, rounds = boost_folds("binary", teaching, folds, parameters, seed, most_leaves=most_leaves)
+    trees = [forest.predict_raw(fold.judged.features) for forest, fold in zip(forests, folds, strict=True)]
+    outcome = [fold.judged.target for fold in folds]
+    return Judged(np.concatenate(simple), np.concatenate(trees), np.concatenate(outcome), rounds)
 
 
 def blanked(rows: Rows, seed: int) -> Rows:

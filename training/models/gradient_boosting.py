@@ -98,12 +98,12 @@ def teaching_and_newest(snapshots: "Sequence[Snapshot]") -> "tuple[list[Snapshot
 
 
 def over_before(snapshots: "Sequence[Snapshot]", newest: "Snapshot") -> "list[Snapshot]":
-    """Those whose horizons were over when the newest began, if they are three or more; else all of them.
+    """Those whose horizons were over when the newest began; none if they are fewer than three.
 
     An outcome whose horizon overlaps the newest one's is in good part the answer to what is then asked.
     """
     over = [one for one in snapshots if one.as_of + one.horizon_days * MICROSECONDS_PER_DAY <= newest.as_of]
-    return over if len(over) >= FEWEST_APART else list(snapshots)
+    return over if len(over) >= FEWEST_APART else []
 
 
 def with_blanked(rows: Rows, purposes: Sequence[str], columns: Sequence[str], seed: int) -> Rows:
@@ -161,11 +161,8 @@ def boost_folds(
     seed: int,
     *,
     most_leaves: int = MOST_LEAVES,
-) -> tuple[Floats, int]:
-    """What trees say of the judged rows of each fold, one fold after the other, at the round that was best on all.
-
-    The starts of the judged rows are not added.
-    """
+) -> tuple[list[FlatTrees], int]:
+    """Of each fold the trees up to the round that was best on the judged rows of all, and that round."""
     import lightgbm
 
     rows = stack([*parts, *(fold.judged for fold in folds)])
@@ -183,17 +180,14 @@ def boost_folds(
         callbacks=[lightgbm.early_stopping(PATIENCE_ROUNDS, verbose=False)],
         return_cvbooster=True,
     )["cvbooster"]
-    rounds = max(int(found.best_iteration), 1)
-    forests = [flatten(booster) for booster in found.boosters]
-    scores = [forest.predict_raw(fold.judged.features) for forest, fold in zip(forests, folds, strict=True)]
-    return np.concatenate(scores), rounds
+    return [flatten(booster) for booster in found.boosters], max(int(found.best_iteration), 1)
 
 
-def rounds_in_proportion(rounds: int, taught: Rows, rows: Rows) -> int:
-    """As many more rounds as there are more rows than those on which the best number was found, at most twice as many:
-    more rows support more rounds, but nobody has judged those.
+def rounds_in_proportion(rounds: int, taught: int, rows: Rows) -> int:
+    """As many more rounds as there are more rows than the ``taught`` on which the best number was found, at most twice
+    as many: more rows support more rounds, but nobody has judged those.
     """
-    more = min(len(rows.target) / len(taught.target), MOST_MORE_ROUNDS)
+    more = min(len(rows.target) / taught, MOST_MORE_ROUNDS)
     return min(max(round(rounds * more), 1), MOST_ROUNDS)
 
 

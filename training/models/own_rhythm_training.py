@@ -1,4 +1,8 @@
-"""How churn against the own rhythm is fitted: on the earlier cutoffs, calibrated on the newest."""
+"""How churn against the own rhythm is fitted: on all cutoffs, judged and calibrated by customers who taught nothing.
+
+A customer's own horizon is often longer than the days between two cutoffs: what came after the newest one is then in
+good part what taught about the same customer at the one before.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -6,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from features.instant import MICROSECONDS_PER_DAY
-from features.vector import BROWSING, FEATURES, MESSAGES, PURCHASES
+from features.vector import FEATURES
 from training.models.calibration import base_log_odds, fit_platt
-from training.models.gradient_boosting import Rows, boost, boost_rounds, stack, teaching_and_newest, with_blanked
+from training.models.churn_training import blanked, judge
+from training.models.gradient_boosting import Rows, boost_rounds, settled, stack, teaching_and_newest
 from training.models.own_rhythm import Floats, OwnRhythm, own_horizon_days
 from training.models.season import Season
 from training.models.season_training import season_of_odds
@@ -30,18 +35,20 @@ def fit_own_rhythm(
     if not np.isfinite(gaps).any():
         return None
     usual = float(np.nanmedian(gaps))
-    teaching, newest = teaching_and_newest(snapshots)
-    for part in (teaching, newest):
+    for part in teaching_and_newest(snapshots):
         stayed = np.concatenate([stayed_away(snapshot, usual) for snapshot in part])
         if min(stayed.sum(), len(stayed) - stayed.sum()) < FEWEST_OF_EACH:
             return None
-    season = season_of_odds(snapshots, [stayed_away(snapshot, usual) for snapshot in snapshots])
-    base = base_log_odds(np.concatenate([stayed_away(snapshot, usual) for snapshot in snapshots]))
-    earlier, latest, everything = (_rows(part, usual, season, base) for part in (teaching, newest, snapshots))
-    early, rounds = boost("binary", _blanked(earlier, seed), latest, parameters, seed, most_leaves=MOST_LEAVES)
-    trees, _ = boost_rounds("binary", _blanked(everything, seed), parameters, rounds, seed, most_leaves=MOST_LEAVES)
-    calibration = fit_platt(early.predict_raw(latest.features), latest.target, base)
-    return OwnRhythm(trees, calibration, season, newest[-1].as_of, usual, float(newest[-1].horizon_days))
+    ordered = sorted(snapshots, key=lambda snapshot: snapshot.as_of)
+    outcomes = [stayed_away(snapshot, usual) for snapshot in ordered]
+    season, base = season_of_odds(ordered, outcomes), base_log_odds(np.concatenate(outcomes))
+    rows = [_rows(snapshot, outcome, season, base) for snapshot, outcome in zip(ordered, outcomes, strict=True)]
+    everything = stack(rows)
+    chosen = settled(parameters, everything)
+    judged = judge(ordered, rows, chosen, seed, MOST_LEAVES)
+    calibration = fit_platt(judged.trees, judged.outcome, base)
+    trees, _ = boost_rounds("binary", blanked(everything, seed), chosen, judged.rounds, seed, most_leaves=MOST_LEAVES)
+    return OwnRhythm(trees, calibration, season, ordered[-1].as_of, usual, float(ordered[-1].horizon_days))
 
 
 def stayed_away(snapshot: "Snapshot", usual_gap_days: float) -> Floats:
@@ -51,18 +58,5 @@ def stayed_away(snapshot: "Snapshot", usual_gap_days: float) -> Floats:
     return np.asarray(waited >= days, dtype=np.float64)
 
 
-def _rows(snapshots: "Sequence[Snapshot]", usual_gap_days: float, season: Season, base: float) -> Rows:
-    return stack(
-        [
-            Rows(
-                snapshot.features,
-                stayed_away(snapshot, usual_gap_days),
-                np.full(len(snapshot.orders), base + season.at(snapshot.as_of)),
-            )
-            for snapshot in snapshots
-        ]
-    )
-
-
-def _blanked(rows: Rows, seed: int) -> Rows:
-    return with_blanked(rows, (PURCHASES, BROWSING, MESSAGES), FEATURES, seed)
+def _rows(snapshot: "Snapshot", outcome: Floats, season: Season, base: float) -> Rows:
+    return Rows(snapshot.features, outcome, np.full(len(outcome), base + season.at(snapshot.as_of)))

@@ -6,24 +6,13 @@ import numpy as np
 import pytest
 
 from features.history import Snapshot
-from features.instant import MICROSECONDS_PER_DAY, parse
-from features.profiles import empty
 from features.vector import FEATURES
+from tests.training.models.made_up import snapshot
 from training.models.churn import ChurnModel
-from training.models.churn_training import PARTS, part_numbers
+from training.models.customer_parts import PARTS, part_numbers
 from training.models.recency_frequency import NAMES, RecencyFrequency
 
-START = parse("2025-01-01")
-HORIZON_DAYS = 28
 CUSTOMERS = 600
-
-
-def snapshot(day: int, customers: Sequence[int], features: np.ndarray, orders: np.ndarray) -> Snapshot:
-    people = empty([f"c{number:04}" for number in customers])
-    baskets: list[list[str]] = [[] for _ in customers]
-    no_hours = np.zeros(len(people) + 1, dtype=np.int64), np.empty(0, dtype=np.uint8)
-    as_of = START + day * MICROSECONDS_PER_DAY
-    return Snapshot(as_of, HORIZON_DAYS, people, features, orders, np.zeros(len(people)), baskets, *no_hours)
 
 
 def of_coins(seed: int, days: Sequence[int]) -> list[Snapshot]:

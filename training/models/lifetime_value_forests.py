@@ -1,0 +1,112 @@
+"""Forests of the lifetime value model: those that judge the newest cutoff, and those of all that is then served."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from training.models.calibration import base_log_odds
+from training.models.customer_parts import ENOUGH_JUDGED, PARTS, part_numbers
+from training.models.gradient_boosting import (
+    Fold,
+    Rows,
+    boost,
+    boost_folds,
+    boost_rounds,
+    rounds_in_proportion,
+    settled,
+    stack,
+)
+from training.models.lifetime_value import LEAST_SPEND, Levels, Seasons
+from training.models.lifetime_value_rows import Material
+from training.models.trees import FlatTrees
+from training.sample import take
+
+if TYPE_CHECKING:
+    from features.history import Snapshot
+
+
+class Part(NamedTuple):
+    """Some of the customers: at the cutoffs that teach, and at the newest, by which they are judged."""
+
+    earlier: Material
+    newest: Material
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """``early`` are the trees that judge, each its own of ``judges``; ``final`` those of all customers at all cutoffs,
+    with the gains of the columns; ``rounds`` those of the early trees.
+    """
+
+    early: Sequence[FlatTrees]
+    judges: Sequence[Material]
+    rounds: int
+    final: FlatTrees
+    gains: Mapping[str, float]
+
+    def judged(self) -> Iterator[tuple[Material, FlatTrees]]:
+        return zip(self.judges, self.early, strict=True)
+
+
+def parts_of(snapshots: "Sequence[Snapshot]", levels: Levels, seasons: Seasons, seed: int) -> list[Part]:
+    """The snapshots in the order of time; of a single one the others' outcomes of then teach of a part."""
+    spent = [(snapshot.spend > 0).astype(np.float64) for snapshot in snapshots]
+    base = base_log_odds(np.concatenate(spent))
+    numbers = part_numbers(snapshots, seed, spent)
+    found = []
+    for number in range(PARTS):
+        mine = [
+            take(snapshot, np.flatnonzero(part == number)) for snapshot, part in zip(snapshots, numbers, strict=True)
+        ]
+        newest = Material(mine[-1:], levels, seasons, base)
+        found.append(Part(Material(mine[:-1], levels, seasons, base) if mine[:-1] else newest, newest))
+    return found
+
+
+def grown(objective: str, rows: str, parts: Sequence[Part], parameters: Mapping[str, float | int], seed: int) -> Grown:
+    """Each part is judged by what the others taught; so many parts, as have enough customers together."""
+    taught = [part.earlier.rows(rows, seed) for part in parts]
+    judges = [
+        part.newest
+        for number, part in enumerate(parts)
+        if sum(len(before.newest.spend) for before in parts[:number]) < ENOUGH_JUDGED
+    ]
+    folds = [
+        Fold([other for other in range(len(parts)) if other != number], judge.plain(rows))
+        for number, judge in enumerate(judges)
+    ]
+    of_all = _of_all(parts, rows, seed)
+    parameters = settled(parameters, of_all)
+    early, rounds = boost_folds(objective, taught, folds, parameters, seed)
+    enough = rounds_in_proportion(rounds, sum(len(taught[other].target) for other in folds[0].taught), of_all)
+    return Grown(early, judges, rounds, *boost_rounds(objective, of_all, parameters, enough, seed))
+
+
+def grown_from(
+    objective: str,
+    rows: str,
+    taught: Material,
+    judge: Material,
+    parts: Sequence[Part],
+    parameters: Mapping[str, float | int],
+    seed: int,
+) -> Grown:
+    """The newest cutoff is judged as a whole by what some cutoffs taught."""
+    earlier, of_all = taught.rows(rows, seed), _of_all(parts, rows, seed)
+    parameters = settled(parameters, of_all)
+    early, rounds = boost(objective, earlier, judge.plain(rows), parameters, seed)
+    enough = rounds_in_proportion(rounds, len(earlier.target), of_all)
+    return Grown([early], [judge], rounds, *boost_rounds(objective, of_all, parameters, enough, seed))
+
+
+def scale_of(judges: Sequence[Material], mean: Sequence[FlatTrees]) -> float:
+    """What brings the total that the trees of the mean predict of the newest cutoff to the actual one."""
+    predicted = sum(judge.total_by(trees) for judge, trees in zip(judges, mean, strict=True))
+    return float(sum(judge.spend.sum() for judge in judges)) / max(predicted, LEAST_SPEND)
+
+
+def _of_all(parts: Sequence[Part], rows: str, seed: int) -> Rows:
+    taught = [part.earlier.rows(rows, seed) for part in parts]
+    return stack([*taught, *(part.newest.rows(rows, seed) for part in parts if part.newest is not part.earlier)])
