@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.vector import BROWSING, FEATURES, MESSAGES, PURCHASES
-from training.models.customer_parts import ENOUGH_JUDGED, PARTS, part_numbers
+from training.models.customer_parts import PARTS, part_numbers
 from training.models.gradient_boosting import Fold, Rows, boost_folds, stack, with_blanked
 from training.models.recency_frequency import RecencyFrequency
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from features.history import Snapshot
 
 Floats = NDArray[np.float64]
+
+ENOUGH_JUDGED = 20_000
+"""So many customers say as much as all of very many."""
 
 
 class Judged(NamedTuple):

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from features.history import Snapshot
 
 PARTS = 4
-ENOUGH_JUDGED = 20_000
-"""So many customers say as much as all of very many."""
 
 
 def part_numbers(
