@@ -13,7 +13,10 @@ PARTS = 4
 
 
 def part_numbers(
-    snapshots: "Sequence[Snapshot]", seed: int, outcomes: Sequence[NDArray[np.float64]] | None = None
+    snapshots: "Sequence[Snapshot]",
+    seed: int,
+    outcomes: Sequence[NDArray[np.float64]] | None = None,
+    parts: int = PARTS,
 ) -> list[NDArray[np.int64]]:
     """The part of each customer, along the snapshots: the same at all of them.
 
@@ -24,9 +27,9 @@ def part_numbers(
     ends = np.cumsum([len(snapshot.orders) for snapshot in snapshots])
     drawn = np.random.default_rng(seed).permutation(len(customers))
     if outcomes is None:
-        return np.split((drawn % PARTS)[places], ends[:-1])
+        return np.split((drawn % parts)[places], ends[:-1])
     of_all = np.bincount(places, np.concatenate(outcomes), len(customers))
     of_newest = np.bincount(places[len(places) - len(outcomes[-1]) :], outcomes[-1], len(customers))
     dealt = np.empty(len(customers), dtype=np.int64)
-    dealt[np.lexsort((drawn, of_all, of_newest))] = np.arange(len(customers)) % PARTS
+    dealt[np.lexsort((drawn, of_all, of_newest))] = np.arange(len(customers)) % parts
     return np.split(dealt[places], ends[:-1])

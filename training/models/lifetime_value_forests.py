@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 ENOUGH_JUDGED = 12_000
 """Of so many customers the share below a quantile is known to within a hundredth."""
+MOST_PARTS = 10
+"""Of few customers: nine tenths teach nearly as well as all do, three quarters do not (coverage of sure buyers of 2,400
+customers at four cutoffs: .849, .802, .824, .802 by quarters, .839, .811, .816, .807 by tenths)."""
+CUSTOMERS_IN_ALL_PARTS = 24_000
+"""So many, counted once for every part, are taught; above a quarter of them quarters do."""
 
 
 class Part(NamedTuple):
@@ -57,9 +62,10 @@ def parts_of(snapshots: "Sequence[Snapshot]", levels: Levels, seasons: Seasons, 
     """The snapshots in the order of time; of a single one the others' outcomes of then teach of a part."""
     spent = [(snapshot.spend > 0).astype(np.float64) for snapshot in snapshots]
     base = base_log_odds(np.concatenate(spent))
-    numbers = part_numbers(snapshots, seed, spent)
+    parts = min(max(CUSTOMERS_IN_ALL_PARTS // max(len(spent[-1]), 1), PARTS), MOST_PARTS)
+    numbers = part_numbers(snapshots, seed, spent, parts)
     found = []
-    for number in range(PARTS):
+    for number in range(parts):
         mine = [
             take(snapshot, np.flatnonzero(part == number)) for snapshot, part in zip(snapshots, numbers, strict=True)
         ]
