@@ -11,6 +11,7 @@ from tests.training.models.made_up import snapshot
 from training.metrics import coverage, total_ratio
 from training.models.customer_parts import PARTS, part_numbers
 from training.models.lifetime_value import LifetimeValueModel
+from training.models.lifetime_value_training import TENURE, without_openings
 
 CUSTOMERS = 800
 
@@ -53,3 +54,21 @@ def test_every_part_has_spenders_of_the_newest_cutoff_where_these_are_few() -> N
 
     assert np.bincount(part[few > 0], minlength=PARTS).tolist() == [2] * PARTS
     assert np.bincount(part, minlength=PARTS).tolist() == [CUSTOMERS // PARTS] * PARTS
+
+
+def test_days_when_most_customers_were_new_teach_nothing() -> None:
+    ages_days = {0: 2.0, 7: 9.0, 14: 16.0, 28: 30.0}
+    past = of_luck(1, list(ages_days))
+    for one, age in zip(past, ages_days.values(), strict=True):
+        one.features[:, TENURE] = age
+
+    assert [one.as_of for one in without_openings(past)] == [one.as_of for one in past[2:]]
+    assert [one.as_of for one in without_openings(past[:2])] == [past[1].as_of]
+
+
+def test_a_tenure_that_nobody_is_known_by_leaves_cutoffs_out_of_nothing() -> None:
+    past = of_luck(1, [0, 28])
+    for one in past:
+        one.features[:, TENURE] = np.nan
+
+    assert without_openings(past) == past
