@@ -21,7 +21,6 @@ from training.models.gradient_boosting import (
 from training.models.lifetime_value import LEAST_SPEND, Levels, Seasons
 from training.models.lifetime_value_rows import Material
 from training.models.trees import FlatTrees
-from training.sample import take
 
 if TYPE_CHECKING:
     from features.history import Snapshot
@@ -60,6 +59,8 @@ class Grown:
 
 def parts_of(snapshots: "Sequence[Snapshot]", levels: Levels, seasons: Seasons, seed: int) -> list[Part]:
     """The snapshots in the order of time; of a single one the others' outcomes of then teach of a part."""
+    from training.sample import take  # not deployed: the service fits nothing
+
     spent = [(snapshot.spend > 0).astype(np.float64) for snapshot in snapshots]
     base = base_log_odds(np.concatenate(spent))
     parts = min(max(CUSTOMERS_IN_ALL_PARTS // max(len(spent[-1]), 1), PARTS), MOST_PARTS)
