@@ -20,7 +20,8 @@ def part_numbers(
 ) -> list[NDArray[np.int64]]:
     """The part of each customer, along the snapshots: the same at all of them.
 
-    Where ``outcomes`` are given, along the snapshots too, each part gets as much of the newest one's as any other.
+    Where ``outcomes`` are given, along the snapshots, which are then in the order of time, each part gets as much of
+    the newest one's as any other.
     """
     customer_ids = np.concatenate([np.array(snapshot.profiles.customer_ids) for snapshot in snapshots])
     customers, places = np.unique(customer_ids, return_inverse=True)

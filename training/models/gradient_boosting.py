@@ -183,17 +183,17 @@ def boost_folds(
     return [flatten(booster) for booster in found.boosters], max(int(found.best_iteration), 1)
 
 
-def rounds_in_proportion(rounds: int, taught: int, rows: Rows) -> int:
+def rounds_in_proportion(rounds: int, taught: int, rows: int) -> int:
     """As many more rounds as there are more rows than the ``taught`` on which the best number was found, at most twice
     as many: more rows support more rounds, but nobody has judged those.
     """
-    more = min(len(rows.target) / taught, MOST_MORE_ROUNDS)
+    more = min(rows / taught, MOST_MORE_ROUNDS)
     return min(max(round(rounds * more), 1), MOST_ROUNDS)
 
 
-def settled(parameters: Parameters, rows: Rows) -> Parameters:
+def settled(parameters: Parameters, rows: int) -> Parameters:
     """The parameters with the defaults for so many rows, for all fits whose rounds are to mean the same."""
-    return defaults_of(len(rows.target)) | dict(parameters)
+    return defaults_of(rows) | dict(parameters)
 
 
 def defaults_of(rows: int) -> dict[str, float | int]:

@@ -31,7 +31,7 @@ MOST_PARTS = 10
 """Of few customers: nine tenths teach nearly as well as all do, three quarters do not (coverage of sure buyers of 2,400
 customers at four cutoffs: .849, .802, .824, .802 by quarters, .839, .811, .816, .807 by tenths)."""
 CUSTOMERS_IN_ALL_PARTS = 24_000
-"""So many, counted once for every part, are taught; above a quarter of them quarters do."""
+"""Parts times the customers of the newest cutoff, at most; but never fewer parts than four."""
 
 
 class Part(NamedTuple):
@@ -75,23 +75,32 @@ def parts_of(snapshots: "Sequence[Snapshot]", levels: Levels, seasons: Seasons, 
     return found
 
 
-def grown(objective: str, rows: str, parts: Sequence[Part], parameters: Mapping[str, float | int], seed: int) -> Grown:
-    """Each part is judged by what the others taught; so many parts, as have enough customers together."""
+def grown(
+    objective: str,
+    rows: str,
+    parts: Sequence[Part],
+    parameters: Mapping[str, float | int],
+    seed: int,
+    *,
+    is_every_part_judged: bool = False,
+) -> Grown:
+    """A part is judged by what the others taught: every part, or so many as have enough customers together."""
     taught = [part.earlier.rows(rows, seed) for part in parts]
+    latest = [part.newest.rows(rows, seed) for part in parts if part.newest is not part.earlier]
+    count = sum(len(each.target) for each in (*taught, *latest))
     judges = [
         part.newest
         for number, part in enumerate(parts)
-        if sum(len(before.newest.spend) for before in parts[:number]) < ENOUGH_JUDGED
+        if is_every_part_judged or sum(len(before.newest.spend) for before in parts[:number]) < ENOUGH_JUDGED
     ]
     folds = [
         Fold([other for other in range(len(parts)) if other != number], judge.plain(rows))
         for number, judge in enumerate(judges)
     ]
-    of_all = _of_all(parts, rows, seed)
-    parameters = settled(parameters, of_all)
+    parameters = settled(parameters, count)
     early, rounds = boost_folds(objective, taught, folds, parameters, seed)
-    enough = rounds_in_proportion(rounds, sum(len(taught[other].target) for other in folds[0].taught), of_all)
-    return Grown(early, judges, rounds, *boost_rounds(objective, of_all, parameters, enough, seed))
+    enough = rounds_in_proportion(rounds, sum(len(taught[other].target) for other in folds[0].taught), count)
+    return Grown(early, judges, rounds, *boost_rounds(objective, stack([*taught, *latest]), parameters, enough, seed))
 
 
 def grown_from(
@@ -105,9 +114,9 @@ def grown_from(
 ) -> Grown:
     """The newest cutoff is judged as a whole by what some cutoffs taught."""
     earlier, of_all = taught.rows(rows, seed), _of_all(parts, rows, seed)
-    parameters = settled(parameters, of_all)
+    parameters = settled(parameters, len(of_all.target))
     early, rounds = boost(objective, earlier, judge.plain(rows), parameters, seed)
-    enough = rounds_in_proportion(rounds, len(earlier.target), of_all)
+    enough = rounds_in_proportion(rounds, len(earlier.target), len(of_all.target))
     return Grown([early], [judge], rounds, *boost_rounds(objective, of_all, parameters, enough, seed))
 
 

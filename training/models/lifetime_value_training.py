@@ -1,8 +1,9 @@
 """How the lifetime value model is fitted: on the earlier cutoffs, judged and levelled on the newest.
 
 Where horizons overlap, trees know much of what somebody did after the newest cutoff by heart. So the level of the mean
-is judged by trees of cutoffs that were over by then; and the chance of any spend, and how far spend lies around what
-was expected, of each part of the customers by what the others taught: else it would seem surer than anything to come.
+is judged by trees of cutoffs that were over by then, where there are three; and the chance of any spend, and how far
+spend lies around what was expected, of each part of the customers by what the others taught: else it would seem surer
+than anything to come.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,9 +62,9 @@ def fit(snapshots: "Sequence[Snapshot]", parameters: Mapping[str, float | int], 
     tweedie = {**uncentred, "tweedie_variance_power": TWEEDIE_POWER}
     mean = _mean(snapshots, parts, tweedie, seed)
     any_ = grown("binary", "any", parts, parameters, seed)
-    location = grown("regression", "log_spend", parts, uncentred, seed)
-    for number, part in enumerate(parts):
-        part.earlier.location = part.newest.location = location.early[number if number < len(location.early) else 0]
+    location = grown("regression", "log_spend", parts, uncentred, seed, is_every_part_judged=True)
+    for part, early in zip(parts, location.early, strict=True):
+        part.earlier.location = part.newest.location = early
     spread = grown("regression_l1", "log_residual", parts, parameters, seed)
     ahead = outlook(snapshots, levels.mean)
     return LifetimeValueModel(
@@ -88,7 +89,7 @@ def _mean(
     newest = snapshots[-1]
     over = over_before(snapshots, newest)
     if spenders_in(over) < FEWEST_IN_A_PART:
-        return grown("tweedie", "spend", parts, parameters, seed)
+        return grown("tweedie", "spend", parts, parameters, seed, is_every_part_judged=True)
     known = parts[0].newest
     taught, judge = (Material(some, known.starts, known.seasons) for some in (over, [newest]))
     return grown_from("tweedie", "spend", taught, judge, parts, parameters, seed)
@@ -118,8 +119,10 @@ def without_openings(snapshots: "Sequence[Snapshot]") -> "list[Snapshot]":
 
 
 def _usual_tenure_days(snapshot: "Snapshot") -> float:
-    tenure_days = np.nan_to_num(snapshot.features[:, TENURE], nan=0.0)
-    return float(np.median(tenure_days)) if len(tenure_days) else 0.0
+    """Of those who are known: nothing is known of who refuses the use of purchases."""
+    tenure_days = snapshot.features[:, TENURE]
+    known = tenure_days[np.isfinite(tenure_days)]
+    return float(np.median(known)) if len(known) else 0.0
 
 
 def without_slips(snapshots: "Sequence[Snapshot]") -> "list[Snapshot]":
@@ -171,9 +174,9 @@ def _other_horizon(
     parts = taught_by, snapshots[-1:], snapshots
     earlier, judge, everything = (Material(part, levels, Seasons(mean=season)) for part in parts)
     taught, of_all = earlier.rows("spend", seed), everything.rows("spend", seed)
-    parameters = settled(parameters, of_all)
+    parameters = settled(parameters, len(of_all.target))
     early, _ = boost_rounds("tweedie", taught, parameters, rounds, seed)
-    enough = rounds_in_proportion(rounds, len(taught.target), of_all)
+    enough = rounds_in_proportion(rounds, len(taught.target), len(of_all.target))
     trees, _ = boost_rounds("tweedie", of_all, parameters, enough, seed)
     scale = scale_of([judge], [early]) * float(np.exp(outlook(snapshots, levels.mean).drift))
     return OtherHorizon(snapshots[-1].horizon_days, levels.mean, trees, scale, season, snapshots[-1].as_of)

@@ -44,7 +44,7 @@ def fit_own_rhythm(
     season, base = season_of_odds(ordered, outcomes), base_log_odds(np.concatenate(outcomes))
     rows = [_rows(snapshot, outcome, season, base) for snapshot, outcome in zip(ordered, outcomes, strict=True)]
     everything = stack(rows)
-    chosen = settled(parameters, everything)
+    chosen = settled(parameters, len(everything.target))
     judged = judge(ordered, rows, chosen, seed, MOST_LEAVES)
     calibration = fit_platt(judged.trees, judged.outcome, base)
     trees, _ = boost_rounds("binary", blanked(everything, seed), chosen, judged.rounds, seed, most_leaves=MOST_LEAVES)

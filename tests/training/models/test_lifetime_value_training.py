@@ -9,6 +9,7 @@ from features.history import Snapshot
 from features.vector import FEATURES
 from tests.training.models.made_up import snapshot
 from training.metrics import coverage, total_ratio
+from training.models import lifetime_value_forests
 from training.models.customer_parts import PARTS, part_numbers
 from training.models.lifetime_value import LifetimeValueModel
 from training.models.lifetime_value_training import TENURE, without_openings
@@ -72,3 +73,22 @@ def test_a_tenure_that_nobody_is_known_by_leaves_cutoffs_out_of_nothing() -> Non
         one.features[:, TENURE] = np.nan
 
     assert without_openings(past) == past
+
+
+@pytest.mark.parametrize("refusing_share", [0.0, 0.4, 0.55])
+def test_who_refuses_is_not_taken_for_new(refusing_share: float) -> None:
+    past = of_luck(1, [0, 7, 14, 28])
+    for one in past:
+        one.features[:, TENURE] = 20.0
+        one.features[: int(refusing_share * CUSTOMERS), TENURE] = np.nan
+
+    assert without_openings(past) == past
+
+
+def test_the_level_of_many_customers_is_judged_by_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    past = of_luck(1, [0, 7])
+    level = LifetimeValueModel.fit(past, {}, seed=0).scale
+
+    monkeypatch.setattr(lifetime_value_forests, "ENOUGH_JUDGED", 1)
+
+    assert LifetimeValueModel.fit(past, {}, seed=0).scale == level
