@@ -135,8 +135,9 @@ def _of_lifetime_value(snapshots: "Sequence[Snapshot]") -> list[Need]:
     from training.models.lifetime_value_training import FEWEST_IN_A_PART, spenders_in, without_openings
 
     parts = _parts(without_openings(snapshots))
+    at_each_cutoff = sum(int((snapshot.spend > 0).sum()) for snapshot in snapshots)
     return [
-        Need("customers who spent in a horizon", spenders_in(snapshots), FEWEST_SPENDERS),
+        Need("customers who spent in a horizon", at_each_cutoff, FEWEST_SPENDERS),
         *(Need(f"of these {purpose}", spenders_in(part), FEWEST_IN_A_PART) for part, purpose in parts),
     ]
 

@@ -183,7 +183,14 @@ def _other_horizon(
 
 
 def spenders_in(snapshots: "Sequence[Snapshot]") -> int:
-    return sum(int((snapshot.spend > 0).sum()) for snapshot in snapshots)
+    """Customers, however often one spent: what a single one does at many cutoffs tells nothing of others."""
+    return len(
+        {
+            snapshot.profiles.customer_ids[customer]
+            for snapshot in snapshots
+            for customer in np.flatnonzero(snapshot.spend > 0).tolist()
+        }
+    )
 
 
 def _check_spenders(snapshots: "Sequence[Snapshot]", purpose: str) -> None:

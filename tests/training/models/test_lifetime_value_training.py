@@ -8,6 +8,7 @@ import pytest
 from features.history import Snapshot
 from features.vector import FEATURES
 from tests.training.models.made_up import snapshot
+from training.errors import NotEnoughData
 from training.metrics import coverage, total_ratio
 from training.models import lifetime_value_forests
 from training.models.customer_parts import PARTS, part_numbers
@@ -92,3 +93,14 @@ def test_the_level_of_many_customers_is_judged_by_all_of_them(monkeypatch: pytes
     monkeypatch.setattr(lifetime_value_forests, "ENOUGH_JUDGED", 1)
 
     assert LifetimeValueModel.fit(past, {}, seed=0).scale == level
+
+
+def test_one_customer_at_many_cutoffs_is_not_enough_to_learn_from() -> None:
+    past = of_luck(1, range(0, 140, 7))
+    for one in past[:-1]:
+        one.spend[1:] = 0.0
+        one.spend[0] = 1.0
+    past[-1].spend[:40] = 1.0
+
+    with pytest.raises(NotEnoughData, match="customers who spent, to learn from: got 1, "):
+        LifetimeValueModel.fit(past, {}, seed=0)
