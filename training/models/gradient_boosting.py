@@ -125,13 +125,11 @@ def boost(
     newest: Rows,
     parameters: Parameters,
     seed: int,
-    *,
-    most_leaves: int = MOST_LEAVES,
 ) -> tuple[FlatTrees, int]:
     """The trees fitted on ``teaching`` up to the round that was best on ``newest``, and that round."""
     import lightgbm
 
-    settings = _settings(objective, parameters, len(teaching.target), seed, most_leaves)
+    settings = _settings(objective, parameters, len(teaching.target), seed, MOST_LEAVES)
     taught = lightgbm.Dataset(teaching.features, teaching.target, init_score=teaching.start)
     judged = lightgbm.Dataset(newest.features, newest.target, reference=taught, init_score=newest.start)
     stop = lightgbm.early_stopping(PATIENCE_ROUNDS, verbose=False)

@@ -85,8 +85,7 @@ def grown(
     is_every_part_judged: bool = False,
 ) -> Grown:
     """A part is judged by what the others taught: every part, or so many as have enough customers together."""
-    taught = [part.earlier.rows(rows, seed) for part in parts]
-    latest = [part.newest.rows(rows, seed) for part in parts if part.newest is not part.earlier]
+    taught, latest = _rows_of(parts, rows, seed)
     count = sum(len(each.target) for each in (*taught, *latest))
     judges = [
         part.newest
@@ -113,7 +112,8 @@ def grown_from(
     seed: int,
 ) -> Grown:
     """The newest cutoff is judged as a whole by what some cutoffs taught."""
-    earlier, of_all = taught.rows(rows, seed), _of_all(parts, rows, seed)
+    before, latest = _rows_of(parts, rows, seed)
+    earlier, of_all = taught.rows(rows, seed), stack([*before, *latest])
     parameters = settled(parameters, len(of_all.target))
     early, rounds = boost(objective, earlier, judge.plain(rows), parameters, seed)
     enough = rounds_in_proportion(rounds, len(earlier.target), len(of_all.target))
@@ -126,6 +126,7 @@ def scale_of(judges: Sequence[Material], mean: Sequence[FlatTrees]) -> float:
     return float(sum(judge.spend.sum() for judge in judges)) / max(predicted, LEAST_SPEND)
 
 
-def _of_all(parts: Sequence[Part], rows: str, seed: int) -> Rows:
+def _rows_of(parts: Sequence[Part], rows: str, seed: int) -> tuple[list[Rows], list[Rows]]:
+    """Of each part at the cutoffs that teach; and at the newest, unless this is one of them."""
     taught = [part.earlier.rows(rows, seed) for part in parts]
-    return stack([*taught, *(part.newest.rows(rows, seed) for part in parts if part.newest is not part.earlier)])
+    return taught, [part.newest.rows(rows, seed) for part in parts if part.newest is not part.earlier]

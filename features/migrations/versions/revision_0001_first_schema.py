@@ -14,6 +14,7 @@ def upgrade() -> None:
     _create_people()
     _create_catalogue()
     _create_decisions()
+    _create_reservations()
     _create_experiments()
     _create_deployments()
 
@@ -125,6 +126,9 @@ def _create_decisions() -> None:
     )
     op.create_index("decisions_by_customer", "decisions", ["brand", "customer_id", "decided_at"])
     op.create_index("decisions_by_idempotency_key", "decisions", ["brand", "idempotency_key"], unique=True)
+
+
+def _create_reservations() -> None:
     op.create_table(
         "reservations",
         sa.Column("decision_id", sa.Text, primary_key=True),
