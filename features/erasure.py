@@ -61,7 +61,7 @@ def _pseudonymise(connection: Connection, key: bytes, brand: str, people: Sequen
             body = {part: said for part, said in json.loads(row.body).items() if part not in _PERSONAL}
             request = {part: said for part, said in body["request"].items() if part not in _TOLD}
             body["request"] = {**request, "customer_id": pseudonym}
-            changed = {"customer_id": pseudonym, "idempotency_key": None, "body": json.dumps(body)}
+            changed = {"customer_id": pseudonym, "idempotency_key": None, "body": json.dumps(body), "evidence": None}
             connection.execute(update(decisions).where(decisions.c.decision_id == row.decision_id), changed)
         held = (reservations.c.brand == brand) & (reservations.c.customer_id == name)
         connection.execute(update(reservations).where(held), {"customer_id": pseudonym})

@@ -7,7 +7,7 @@ A partial index names its condition in ``info``: the keywords for it would impor
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-REVISION = "0002"
+REVISION = "0003"
 """The revision of ``migrations/`` that makes the tables below."""
 
 metadata = MetaData()
@@ -129,6 +129,7 @@ decisions = Table(
     Column("channel", Text),
     Column("idempotency_key", Text),
     Column("body", Text, nullable=False),
+    Column("evidence", LargeBinary),
     Index("decisions_by_customer", "brand", "customer_id", "decided_at"),
     Index(
         "decisions_by_idempotency_key",
@@ -138,7 +139,29 @@ decisions = Table(
         info={"where": "idempotency_key IS NOT NULL"},
     ),
 )
-"""``offer_id`` is the first offer's, or ``none``."""
+"""``offer_id`` is the first offer's, or ``none``; ``evidence`` is all else that the decision was made of, so that it
+can be made again: empty of decisions that an earlier version logged, and of customers who were erased.
+"""
+
+catalogues = Table(
+    "catalogues",
+    metadata,
+    Column("brand", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""The offers that decisions were made of, with what they were worth; ``version`` is a digest of the content."""
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("brand", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""The policies by which decisions were made; ``version`` is a digest of the content."""
 
 reservations = Table(
     "reservations",

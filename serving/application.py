@@ -25,6 +25,7 @@ from serving.environment import Clock, system_clock
 from serving.errors import BadRequestError, ServiceError, UnavailableError
 from serving.front import Handler
 from serving.gathering import Gathering
+from serving.kept_contents import KeptContents
 from serving.loading import Loader
 from serving.metrics import Metrics
 from serving.profiles_as_of import ProfilesAsOf
@@ -112,7 +113,7 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
         writer=Writer(store),
         loader=loader,
         metrics=Metrics(store.workspace),
-        record=partial(record, lake=store.lake),
+        record=partial(record, lake=store.lake, contents=KeptContents()),
         append=partial(_append, lake=store.lake),
     )
 

@@ -74,6 +74,7 @@ def decide(
         excluded=count_refusals(evaluated.codes),
         candidates=drawn.candidates,
         fallback=fallback_of(customer, offers, predictions),
+        codes=evaluated.codes.tobytes(),
     )
 
 

@@ -145,6 +145,8 @@ class Decision(Struct, frozen=True):
     excluded: Mapping[str, int]
     candidates: tuple[Candidate, ...]
     fallback: str | None
+    codes: bytes = b""
+    """Of each offer of the table the number of its refusal, 0 where it could be made."""
 
     @property
     def is_of_block(self) -> bool:

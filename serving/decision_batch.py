@@ -20,6 +20,7 @@ from serving.decision_log import Entry, Kept, exposures_of
 from serving.errors import OverloadedError
 from serving.experiment_facts import facts_of
 from serving.loading import Assigned, BrandState
+from serving.offer_evaluation import Case
 from serving.policy import Policy
 from serving.predictions import Models, predict_together
 from serving.schemas import NextBestOfferRequest
@@ -196,6 +197,7 @@ def _entry(
         assigned=treatment.assigned,
         exposures=_first_exposures(application, request, treatment.assigned, decision) if is_exposed else (),
         idempotency_key=None if request.is_dry_run else inquiry.question.asked.idempotency_key,
+        case=Case(request, inquiry.customer, history, brand.offers, predictions, treatment.policy),
     )
 
 

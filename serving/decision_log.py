@@ -20,14 +20,17 @@ from features.events import NO_OFFER
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.schema import decisions
 from serving.answer import Assigned, Targets, answer_of, with_targets, without_refused
-from serving.decision import Candidate, Decision, DecisionRequest, Predictions
+from serving.decision import Decision, DecisionRequest, Predictions
 from serving.errors import ConflictError
+from serving.evidence import encoded, evidence_of
+from serving.kept_contents import KeptContents
+from serving.logged_decision import LOGGED_DECISION, NOT_SENT, LoggedDecision
+from serving.offer_evaluation import Case
 from serving.prepared import Prepared, Row
 from serving.refusal import Refusal
 from serving.reservations import Reservation, reserve
 
 IDEMPOTENCY_WINDOW: Instant = MICROSECONDS_PER_DAY
-NOT_SENT = msgspec.Raw()
 _encode = msgspec.json.Encoder().encode
 
 
@@ -43,6 +46,10 @@ class Entry(Struct, frozen=True):
     assigned: Assigned = ()
     exposures: Sequence[Exposure] = ()
     idempotency_key: str | None = None
+    case: Case | None = None
+    """What the decision was made of, where it is to be kept."""
+    withheld: Mapping[str, Refusal] = {}
+    """By offer that was decided on, why ``decision`` is without it."""
 
     def answer(self, decision: Decision, *, is_kept: bool = True) -> bytes:
         return self.with_targets(decision, self.answer_without_targets(decision, is_kept=is_kept))
@@ -69,36 +76,8 @@ class Kept(Struct, frozen=True):
     """Whether offers that were decided on could not be reserved."""
     exposures: Sequence[Exposure] = ()
     conflict: ConflictError | None = None
-
-
-class LoggedDecision(Struct, kw_only=True, omit_defaults=True):
-    """The body of a row. ``answer`` is what was answered, without the targets, which the catalogue has.
-
-    ``sent`` is what was sent, to the byte, where an idempotency key may call for it again. ``candidates`` and
-    ``none_probability`` are what any other policy is judged by. ``features`` is what the models saw
-    (``features.vector.FEATURES``, ``null`` is missing).
-    """
-
-    request: DecisionRequest
-    answer: msgspec.Raw
-    sent: msgspec.Raw = NOT_SENT
-    propensities: dict[str, float]
-    """By offer of the answer; of ``none`` where it has no offer."""
-    none_probability: float
-    candidates: tuple[Candidate, ...]
-    policy_version: str
-    features: Sequence[float | None] | None = None
-    churn_probability: float | None = None
-    lifetime_value: float | None = None
-    horizon_days: float | None = None
-    fallbacks: dict[str, str] = {}
-
-
-class FoundDecision(Struct, frozen=True):
-    brand: str
-    customer_id: str
-    decided_at: Instant
-    logged: LoggedDecision
+    lost: Mapping[str, Refusal] = {}
+    """By offer that was decided on and could not be had, why."""
 
 
 def exposures_of(request: DecisionRequest, decision: Decision, assigned: Assigned) -> list[Exposure]:
@@ -117,29 +96,30 @@ def exposures_of(request: DecisionRequest, decision: Decision, assigned: Assigne
     ]
 
 
-def record(connection: Connection, entries: Sequence[Entry], *, lake: Path, now: Instant | None = None) -> list[Kept]:
+def record(
+    connection: Connection,
+    entries: Sequence[Entry],
+    *,
+    lake: Path,
+    now: Instant | None = None,
+    contents: KeptContents | None = None,
+) -> list[Kept]:
     """Keep decisions with their reservations and exposures: of each what can be had, or what its key was given before.
 
-    ``now`` is the present where that is not when the decisions are made for.
+    ``now`` is the present where that is not when the decisions are made for; ``contents`` spares who calls this over
+    and over looking for what is kept already.
     """
     answered = _answers_by_key(connection, entries)
     entries = _blocks_first(entries, answered)
     fresh = _first_of_each_key(entries, answered)
-    kept = dict(zip(fresh, _record_fresh(connection, [entries[index] for index in fresh], now), strict=True))
+    contents = contents or KeptContents()
+    kept = dict(zip(fresh, _record_fresh(connection, [entries[index] for index in fresh], now, contents), strict=True))
     _expose(connection, [entries[index] for index in fresh], lake)
     for index, one in kept.items():
         _note(answered, entries[index], one.answer)
     return [kept.get(index) or _again(connection, entry, answered) for index, entry in enumerate(entries)]
 
 
-def find(connection: Connection, decision_id: str) -> FoundDecision | None:
-    row = connection.execute(select(decisions).where(decisions.c.decision_id == decision_id)).first()
-    if row is None:
-        return None
-    return FoundDecision(row.brand, row.customer_id, row.decided_at, _DECODER.decode(row.body))
-
-
-_DECODER = msgspec.json.Decoder(LoggedDecision)
 _INSERT = Prepared(insert(decisions), decisions.c.keys())
 
 
@@ -212,11 +192,13 @@ def _again(connection: Connection, entry: Entry, answered: Mapping[_Key, _Answer
 
 
 def _answer_in(body: str) -> bytes:
-    logged = _DECODER.decode(body)
+    logged = LOGGED_DECISION.decode(body)
     return bytes(logged.sent) or bytes(logged.answer)
 
 
-def _record_fresh(connection: Connection, entries: Sequence[Entry], now: Instant | None) -> list[Kept]:
+def _record_fresh(
+    connection: Connection, entries: Sequence[Entry], now: Instant | None, contents: KeptContents
+) -> list[Kept]:
     if not entries:
         return []
     wanted = [one for entry in entries for one in _reservations(entry)]
@@ -226,6 +208,7 @@ def _record_fresh(connection: Connection, entries: Sequence[Entry], now: Instant
         if refusal is not None:
             refused.setdefault(one.decision_id, {})[one.offer.offer_id] = refusal
     kept = [_kept(entry, refused.get(entry.decision.decision_id)) for entry in entries]
+    contents.keep(connection, [entry.case for entry in entries if entry.case is not None], present)
     _INSERT.execute(connection, [_row(entry, one) for entry, one in zip(entries, kept, strict=True)])
     return kept
 
@@ -257,7 +240,8 @@ def _reservations(entry: Entry) -> list[Reservation]:
 def _kept(entry: Entry, refused: Mapping[str, Refusal] | None) -> Kept:
     decision = without_refused(entry.decision, refused) if refused else entry.decision
     answer = entry.answer_without_targets(decision)
-    return Kept(entry.with_targets(decision, answer), decision, answer, bool(refused), entry.exposures)
+    lost = {**entry.withheld, **(refused or {})}
+    return Kept(entry.with_targets(decision, answer), decision, answer, bool(refused), entry.exposures, lost=lost)
 
 
 def _row(entry: Entry, kept: Kept) -> Row:
@@ -273,6 +257,7 @@ def _row(entry: Entry, kept: Kept) -> Row:
         decision.channel,
         entry.idempotency_key,
         _encode(_logged(entry, decision, kept)).decode(),
+        None if entry.case is None else encoded(evidence_of(entry.case, decision, kept.lost)),
     )
 
 
@@ -286,7 +271,6 @@ def _logged(entry: Entry, decision: Decision, kept: Kept) -> LoggedDecision:
         none_probability=decision.none_probability,
         candidates=decision.candidates,
         policy_version=entry.policy_version,
-        features=None if predictions.features is None else predictions.features.ravel().tolist(),
         churn_probability=predictions.churn_probability,
         lifetime_value=predictions.lifetime_value,
         horizon_days=predictions.horizon_days,

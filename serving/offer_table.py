@@ -1,7 +1,7 @@
 """The offers of a brand as columns, so that fifty of them cost a request little more than one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from features.entities import Offer, Product
 from features.money import Money
 from features.product_targets import ProductTargets
 from serving.arbitration import Worth, build_worth, to_minor
+from serving.catalogue_content import content_of, version_of
 from serving.eligibility import Rules, build_rules
 from serving.policy import BrandTerms, Policy
 from serving.refusal import Codes, Refusal
@@ -45,6 +46,10 @@ class OfferTable:
     has_groups: bool
     prices: Mapping[str, Money]
     """By product, where the catalogue tells."""
+    version: str = ""
+    """Digest of :func:`content`; without one the table is of no catalogue that decisions could be made of."""
+    used_up: Mapping[int, int] = field(default_factory=dict)
+    """By position, the refusals that hold for everyone because so much was given away."""
 
 
 def build_offer_table(
@@ -73,7 +78,14 @@ def build_offer_table(
         has_groups=bool((group >= 0).any()),
         prices={product.product_id: product.price for product in products if product.price is not None},
     )
-    return with_usage(table, {})
+    return with_usage(replace(table, version=version_of(content(table))), {})
+
+
+def content(table: OfferTable) -> bytes:
+    """All of the table that decisions may be made of, but for what was given away."""
+    columns = {name: getattr(table.worth, name) for name in Worth.__slots__}
+    columns |= {"standing": table.standing, "is_everything": table.targets.is_everything}
+    return content_of(table.offers, table.terms, table.phrases, columns)
 
 
 def with_usage(table: OfferTable, usage: Mapping[str, OfferUsage]) -> OfferTable:
@@ -82,7 +94,7 @@ def with_usage(table: OfferTable, usage: Mapping[str, OfferUsage]) -> OfferTable
     A budget is refused once even the least costly acceptance would not fit; whether this customer's fits is for the
     transaction that reserves it.
     """
-    standing = table.standing.copy()
+    standing, used_up = table.standing.copy(), {}
     for row, offer in enumerate(table.offers):
         if offer.cap_total is None and offer.stock is None and offer.budget is None:
             continue
@@ -93,7 +105,9 @@ def with_usage(table: OfferTable, usage: Mapping[str, OfferUsage]) -> OfferTable
             standing[row] = Refusal.STOCK
         if offer.cap_total is not None and used.issued >= offer.cap_total:
             standing[row] = Refusal.CAP_TOTAL
-    return replace(table, rules=replace(table.rules, standing=standing))
+        if standing[row] != table.standing[row]:
+            used_up[row] = int(standing[row])
+    return replace(table, rules=replace(table.rules, standing=standing), used_up=used_up)
 
 
 def _least_cost(worth: Worth, row: int) -> Money:

@@ -16,11 +16,10 @@ from features.events import NO_OFFER
 from features.instant import Instant, parse
 from features.money import Money
 from features.schema import decisions, plans, reservations
-from serving.decision_log import LoggedDecision
+from serving.logged_decision import LOGGED_DECISION
 from serving.schemas import NextBestOfferAnswer
 
 RUNNING, DONE = "running", "done"
-_logged_decision = msgspec.json.Decoder(LoggedDecision)
 _answer = msgspec.json.Decoder(NextBestOfferAnswer)
 
 
@@ -97,7 +96,7 @@ def planned(connection: Connection, terms: PlanTerms) -> Iterator[PlannedDecisio
 
 
 def _planned(row: RowMapping) -> PlannedDecision:
-    logged = _logged_decision.decode(row["body"])
+    logged = LOGGED_DECISION.decode(row["body"])
     answer = _answer.decode(logged.answer)
     offer = answer.offers[0] if answer.offers else None
     return PlannedDecision(

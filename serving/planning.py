@@ -19,10 +19,12 @@ from features.store import Store
 from serving.answer import without_refused
 from serving.customer_history import CustomerHistory, histories_of
 from serving.decide import decide
-from serving.decision import CustomerState, Decision, DecisionRequest, Predictions
+from serving.decision import CustomerState, DecisionRequest, Predictions
 from serving.decision_log import Entry, exposures_of, record
 from serving.experiment_facts import facts_of
+from serving.kept_contents import KeptContents
 from serving.loading import Assigned, BrandState
+from serving.offer_evaluation import Case
 from serving.plan import PlanTerms, decided_customers, reserved_cost
 from serving.population import Population
 from serving.predictions import predict, predict_each
@@ -50,11 +52,12 @@ def decide_all(
         decided, spent = decided_customers(connection, terms), reserved_cost(connection, terms)
         variants = _variants(connection, terms.brand) if state.experiments else {}
     planner = _Planner(terms, state, variants)
-    done = len(decided)
+    done, contents = len(decided), KeptContents()
     for batch in _in_order(population, planner, decided, batch_size):
         entries = planner.entries(population, batch, _blocked_since(store, terms, batch.customer_ids))
         with store.writing() as connection:
-            for kept in record(connection, _within(entries, terms.budget, spent), lake=store.lake, now=now):
+            within = _within(entries, terms.budget, spent)
+            for kept in record(connection, within, lake=store.lake, now=now, contents=contents):
                 spent += sum(one.reserved_cost for one in kept.decision.offers) if kept.decision else 0
         done += len(batch)
         report("deciding", done, len(population))
@@ -98,6 +101,7 @@ class _Planner:
             targets=self.state.targets,
             assigned=assigned,
             exposures=() if customer.is_blocked else exposures_of(request, decision, assigned),
+            case=Case(request, customer, history, offers, predicted, held_long),
         )
 
     def _assigned(self, customer_id: str, customer: CustomerState) -> Assigned:
@@ -145,12 +149,13 @@ def _within(entries: Sequence[Entry], budget: Money | None, spent: Money) -> lis
         cost = sum(one.reserved_cost for one in entry.decision.offers)
         is_too_dear = cost > 0 and spent + cost > budget
         spent += 0 if is_too_dear else cost
-        kept.append(structs.replace(entry, decision=_without_offers(entry.decision)) if is_too_dear else entry)
+        kept.append(_without_offers(entry) if is_too_dear else entry)
     return kept
 
 
-def _without_offers(decision: Decision) -> Decision:
-    return without_refused(decision, {one.offer_id: Refusal.BUDGET for one in decision.offers})
+def _without_offers(entry: Entry) -> Entry:
+    withheld = {one.offer_id: Refusal.BUDGET for one in entry.decision.offers}
+    return structs.replace(entry, decision=without_refused(entry.decision, withheld), withheld=withheld)
 
 
 def _blocked_since(store: Store, terms: PlanTerms, customer_ids: Sequence[str]) -> set[str]:

@@ -9,7 +9,8 @@ from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.schema import decisions, offer_usage, reservations
 from features.store import Store
 from serving.decision import Candidate, ChosenOffer, Decision, DecisionRequest, Predictions
-from serving.decision_log import Entry, Kept, find, record
+from serving.decision_log import Entry, Kept, record
+from serving.logged_decision import find
 from serving.reservations import release_expired, sweep
 
 NOW = 1_511_136_000_000_000

@@ -1,0 +1,175 @@
+"""What a decision was made of, beside what the log says in words: enough to make the same decision again.
+
+Of the customer it holds what bore on the decision and no more: of the profile not the purchases but what they came to
+for each offer; of the attributes those that some offer asks for. What is the same for everybody is named by its digest.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from features.instant import Instant
+from features.money import Money
+from features.profiles import Profiles
+from serving.conditions import Subject, Value
+from serving.customer_facts import is_blocked
+from serving.decision import Decision, OfferUse
+from serving.offer_evaluation import Case
+from serving.offer_numbers import NO_NUMBERS, OfferNumbers, packed, packed_at
+from serving.policy_version import policy_version
+from serving.refusal import Refusal
+from serving.targets import about
+from serving.value_inputs import facts
+
+CONSENT = "consent:"
+
+
+class ChannelCounts(Struct, frozen=True, array_like=True):
+    """What a profile counts of a channel."""
+
+    channel: str
+    sent: int
+    responses: int
+    purchase_lines: int
+
+
+class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """``catalogue`` and ``policy`` are the versions under which the store keeps their contents."""
+
+    catalogue: str
+    policy: str
+
+    heard_until: Instant | None = None
+    """The last that the profile had heard of; ``None`` where there was no profile."""
+    has_entry: bool = False
+    """Whether the customers' table knew the customer."""
+    is_blocked: bool = False
+    consents: Mapping[str, Any] = {}
+    """The latest word on each purpose and channel."""
+    tier: Value = None
+    attributes: Mapping[str, Value] = {}
+    """Those that some offer asks for."""
+    timezone: str = ""
+    channels: tuple[ChannelCounts, ...] = ()
+    """Where there was a channel to choose."""
+    uses: tuple[OfferUse, ...] = ()
+    """Of offers that have a cap per customer."""
+    declines: tuple[tuple[str, Instant], ...] = ()
+    orders: int = 0
+    mean_order: float | None = None
+    target_lines: OfferNumbers = NO_NUMBERS
+    target_spend: OfferNumbers = NO_NUMBERS
+
+    features: bytes = b""
+    affinity: OfferNumbers | None = None
+    send_time: bytes = b""
+    """By the hour of the week, for the channel that was settled on, if that is one of messages."""
+    missing_versions: Mapping[str, str] = {}
+
+    used_up: Mapping[int, int] = {}
+    """By row, the refusals that hold for everybody because too much was given away."""
+    codes: bytes = b""
+    """Of each offer the number of its refusal."""
+    basket_prices: tuple[Money | None, ...] = ()
+    """By line, the catalogue's."""
+    in_basket: bytes = b""
+    """A bit for each offer: whether it is about something in the basket."""
+    lost: Mapping[str, str] = {}
+    """By offer that was decided on and could not be had, the refusal."""
+
+
+def evidence_of(case: Case, decision: Decision, lost: Mapping[str, Refusal]) -> Evidence:
+    """What ``decision`` was made of; ``lost`` are the offers that could not be had in the end."""
+    customer, history, predictions = case.customer, case.history, case.predictions
+    profile, own = customer.profile, customer.customer
+    asks = case.offers.rules.conditions
+    is_message = decision.channel in case.policy.message_channels
+    hours = predictions.hours_of(decision.channel) if is_message else None
+    bought = history.target_lines.nonzero()[0]
+    prices, in_basket = _basket(case)
+    return Evidence(
+        catalogue=case.offers.version,
+        policy=policy_version(case.policy),
+        heard_until=None if profile is None else int(profile.last_event_at[0]),
+        has_entry=own is not None,
+        is_blocked=is_blocked(customer),
+        consents=_consents(profile),
+        tier=_tier(case) if asks else None,
+        attributes=_attributes(case) if asks else {},
+        timezone=customer.timezone or (own is not None and own.timezone) or "",
+        channels=_channels(case, profile),
+        uses=tuple(use for use in customer.uses if use.offer_id in case.offers.rules.caps),
+        declines=tuple(history.declines),
+        orders=history.orders,
+        mean_order=history.mean_order,
+        target_lines=packed_at(bought, history.target_lines, "<u4"),
+        target_spend=packed_at(bought, history.target_spend),
+        features=b"" if predictions.features is None else predictions.features.tobytes(),
+        affinity=None if predictions.affinity is None else packed(predictions.affinity),
+        send_time=b"" if hours is None else hours.tobytes(),
+        missing_versions=predictions.missing_versions,
+        used_up=case.offers.used_up,
+        codes=decision.codes,
+        basket_prices=prices,
+        in_basket=in_basket,
+        lost={offer_id: refusal.word for offer_id, refusal in lost.items()} if lost else {},
+    )
+
+
+def encoded(evidence: Evidence) -> bytes:
+    return _encode(evidence)
+
+
+def decoded(body: bytes) -> Evidence:
+    """
+    Raises
+    ------
+    msgspec.MsgspecError
+        If it is no evidence.
+    """
+    return _decode(body)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Evidence).decode
+
+
+def _consents(profile: Profiles | None) -> dict[str, Any]:
+    if profile is None or not profile.states[0]:
+        return {}
+    return {name: word[1] for name, word in profile.states[0].items() if name.startswith(CONSENT)}
+
+
+def _tier(case: Case) -> Value:
+    known = facts(case.request.decided_at, case.customer, case.predictions)
+    is_asked = any(condition.subject is Subject.TIER for condition, _ in case.offers.rules.conditions)
+    return known(Subject.TIER, "tier") if is_asked else None
+
+
+def _attributes(case: Case) -> dict[str, Value]:
+    known = facts(case.request.decided_at, case.customer, case.predictions)
+    asked = {one.name for one, _ in case.offers.rules.conditions if one.subject is Subject.ATTRIBUTE}
+    return {name: known(Subject.ATTRIBUTE, name) for name in sorted(asked)}
+
+
+def _channels(case: Case, profile: Profiles | None) -> tuple[ChannelCounts, ...]:
+    """Of a decision that may have had a channel to choose."""
+    if profile is None or (len(case.request.channels) < 2 and len(case.offers.rules.channel_bits) < 2):
+        return ()
+    counted = profile.channels
+    names = [counted.vocabulary[code] for code in counted.code]
+    columns = counted.sent.tolist(), counted.responses.tolist(), counted.purchase_lines.tolist()
+    return tuple(ChannelCounts(*row) for row in zip(names, *columns, strict=True))
+
+
+def _basket(case: Case) -> tuple[tuple[Money | None, ...], bytes]:
+    """The catalogue's price of each line, and the offers that are about something in the basket."""
+    basket = case.request.basket
+    if not basket:
+        return (), b""
+    products = [line.product_id for line in basket]
+    prices = tuple(case.offers.prices.get(product_id) for product_id in products)
+    return prices, np.packbits(about(case.offers.targets, products)).tobytes()
