@@ -1,0 +1,70 @@
+"""A level for each offer, and trees for what differs between customers: how a score of the two is predicted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.models.offer_response_levels import Floats, Integers, OfferLevels
+from training.models.trees import FlatTrees
+
+UNKNOWN = -1
+"""The code of an offer that taught nothing."""
+MOST_ROWS_AT_ONCE = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class OfferForest:
+    """The score is ``start_weight`` × the offer's level + ``tree_weight`` × the trees + ``intercept``."""
+
+    levels: OfferLevels
+    trees: FlatTrees
+    start_weight: float = 1.0
+    tree_weight: float = 1.0
+    intercept: float = 0.0
+
+    def score(self, customers: Floats, codes: Integers, terms: Floats) -> Floats:
+        """(k, m), of every customer (k, f) with every offer (m; their terms m, t)."""
+        each = max(MOST_ROWS_AT_ONCE // max(len(codes), 1), 1)
+        parts = [self._part(customers[first : first + each], codes, terms) for first in range(0, len(customers), each)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(codes)))
+
+    def paired(self, customers: Floats, codes: Integers, terms: Floats) -> Floats:
+        """(n), of each customer (n, f) with the offer of the same row (n; n, t)."""
+        return self._score(inputs(customers, codes, terms), self.levels.of(codes, terms))
+
+    def _part(self, customers: Floats, codes: Integers, terms: Floats) -> Floats:
+        count = len(codes)
+        rows = np.empty((len(customers), count, customers.shape[1] + terms.shape[1] + 1))
+        rows[:, :, : customers.shape[1]] = customers[:, None, :]
+        rows[:, :, customers.shape[1] : -1] = terms
+        rows[:, :, -1] = as_category(codes)
+        level = np.tile(self.levels.of(codes, terms), len(customers))
+        return self._score(rows.reshape(len(customers) * count, -1), level).reshape(len(customers), count)
+
+    def _score(self, rows: Floats, level: Floats) -> Floats:
+        return self.start_weight * level + self.tree_weight * self.trees.predict_raw(rows) + self.intercept
+
+    def save(self, folder: Path, name: str) -> dict[str, float]:
+        """Write the trees and the levels; what is to be kept in the manifest."""
+        self.trees.save(folder, name)
+        known = self.levels
+        arrays = {"centre": known.centre, "scale": known.scale, "coefficients": known.coefficients, "own": known.own}
+        np.savez(folder / f"{name}_levels.npz", allow_pickle=False, **arrays)
+        return {"start_weight": self.start_weight, "tree_weight": self.tree_weight, "intercept": self.intercept}
+
+    @classmethod
+    def load(cls, folder: Path, name: str, words: dict[str, float]) -> "OfferForest":
+        with np.load(folder / f"{name}_levels.npz", allow_pickle=False) as arrays:
+            levels = OfferLevels(*(arrays[part] for part in ("centre", "scale", "coefficients", "own")))
+        return cls(levels, FlatTrees.load(folder, name), **words)
+
+
+def inputs(customers: Floats, codes: Integers, terms: Floats) -> Floats:
+    """(n, f + t + 1): what the trees see of customers (n, f) with the offers of the same rows (n; n, t)."""
+    return np.column_stack([customers, terms, as_category(codes)])
+
+
+def as_category(codes: Integers) -> NDArray[np.float64]:
+    return np.where(codes == UNKNOWN, np.nan, codes.astype(np.float64))
