@@ -57,7 +57,7 @@ VERBS = {
     "serve": Verb("serving.commands:serve", "Answer requests until told to stop."),
     "experiment": Verb("experiments.commands:experiment", "Controlled experiments."),
     "evaluate-policy": Verb(
-        "experiments.commands:evaluate_policy",
+        "experiments.off_policy_command:evaluate_policy",
         "What another policy would have earned, estimated from decisions that were logged with their propensities.",
     ),
     "brand": Verb("features.brand_commands:brand", "Settings of a brand."),

@@ -1,4 +1,4 @@
-"""The verbs ``experiment`` and ``evaluate-policy``.
+"""The verb ``experiment``.
 
 Standard output is the answer, a table or with ``--json`` one document; complaints go to standard error.
 """
@@ -15,7 +15,7 @@ from experiments.variant_models import require_deployed
 from features.events import DEFAULT_BRAND
 from features.instant import to_iso
 from features.store import Store
-from features.verbs import Brand, Clock, Json, Workspace, answer, as_instant, now, opened, refusing
+from features.verbs import Brand, Clock, Json, Workspace, answer, as_instant, now, opened
 
 experiment = typer.Typer(no_args_is_help=True, add_completion=False, help="Controlled experiments.")
 
@@ -139,22 +139,6 @@ def analyse(
                 log.events, log.roots, stored.experiment, log.as_of, has_fixed_weights=stored.has_fixed_weights
             )
     answer(found.document(), tables.analysed(found), as_json=as_json)
-
-
-def evaluate_policy(
-    log: Annotated[Path, typer.Option("--log", metavar="FILE", help="Logged decisions: Parquet, CSV or JSON lines.")],
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
-    workspace: Workspace = None,  # noqa: ARG001 - every verb takes it; all that is read here is the log
-    brand: Annotated[str | None, typer.Option("--brand", help="Only rows of it, if there is such a column.")] = None,
-    as_json: Json = False,
-) -> None:
-    """What another policy would have earned, estimated from decisions that were logged with their propensities."""
-    from experiments.off_policy import evaluate
-    from experiments.policy_log import read_policy_log
-
-    with refusing(as_json=as_json):
-        evaluation = evaluate(read_policy_log(log, brand), seed)
-    answer(evaluation, tables.evaluated(evaluation), as_json=as_json)
 
 
 def _document(stored: StoredExperiment) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from features.instant import to_iso
 
 if TYPE_CHECKING:
     from experiments.analysis import Analysis
-    from experiments.off_policy import PolicyEvaluation
     from experiments.planning import Plan
 
 
@@ -59,16 +58,6 @@ def planned(plan: "Plan") -> RenderableType:
             f"{plan.detectable_relative_difference:.1%}; each is then watched for {plan.outcome_days:g} days."
         )
     return Group(table, Text(told))
-
-
-def evaluated(evaluation: "PolicyEvaluation") -> RenderableType:
-    if evaluation.refused is not None:
-        return Text(f"refused: {evaluation.refused}", style="bold")
-    table = Table("estimator", "value", "95 %", "effective rows", "weight of the top 1 %")
-    for each in evaluation.estimates:
-        size, top = f"{each.effective_sample_size:,.0f}", f"{each.top_weight_share:.1%}"
-        table.add_row(each.estimator, _number(each.value), _interval(each.low, each.high), size, top)
-    return table
 
 
 def _dealt(found: "Analysis") -> str:

@@ -1,16 +1,8 @@
 import numpy as np
 import pytest
 
-from experiments.off_policy import (
-    Log,
-    effective_sample_size,
-    evaluate,
-    overlap_refusal,
-    switch_threshold,
-    top_weight_share,
-)
-from experiments.policy_log import read_policy_log
-from features.errors import FieldError
+from experiments.off_policy import Log, evaluate
+from experiments.off_policy_estimators import switch_threshold
 
 FOUR_ROWS = Log(
     reward=np.array([1.0, 0.0, 2.0, 4.0]),
@@ -88,93 +80,52 @@ def test_good_model_makes_doubly_robust_narrower_than_ips():
     assert found["dr"].high - found["dr"].low < found["ips"].high - found["ips"].low
 
 
-def test_switch_trusts_the_model_where_weights_are_large_and_all_weights_where_it_is_wrong():
-    rng = np.random.default_rng(5)
-    good, _ = world(rng, 2_000, (0.01, 0.01, 0.98), logging=(0.6, 0.38, 0.02))
-    bad, _ = world(rng, 2_000, (0.2, 0.3, 0.5), error=5.0)
+def uneven(rng, rows):
+    """Two actions, propensities down to 0.002 that differ from row to row, and a good reward model; the truth is 1."""
+    first = np.clip(rng.beta(0.4, 0.4, rows), 0.002, 0.998)
+    action = (rng.random(rows) >= first).astype(int)
+    context, target = rng.random(rows), np.array([0.7, 0.3])
+    means = np.stack([0.5 + context, 1.5 - context], axis=1)
+    taken = means[np.arange(rows), action]
+    reward, propensity = rng.normal(taken, 0.5), np.where(action == 0, first, 1.0 - first)
+    return Log(reward, propensity, target[action], taken, means @ target)
 
-    assert switch_threshold(good) < good.weight.max()
-    assert switch_threshold(bad) == bad.weight.max()
+
+def threshold_of(log):
+    return switch_threshold(log.weight, log.reward - log.expected_reward_logged, log.expected_reward_target)
+
+
+def test_switch_leaves_few_heavy_rows_to_the_model_and_none_where_it_is_wrong():
+    bad, _ = world(np.random.default_rng(5), 2_000, (0.2, 0.3, 0.5), error=5.0)
+    left_to_the_model = [
+        log.weight.max() > threshold_of(log) for log in (uneven(np.random.default_rng(seed), 200) for seed in range(50))
+    ]
+
+    assert sum(left_to_the_model) >= 5
+    assert threshold_of(bad) == bad.weight.max()
+
+
+def test_switch_errs_less_than_doubly_robust_where_propensities_are_uneven_and_its_interval_holds_the_truth():
+    errors, covered = {"dr": [], "switch-dr": []}, 0
+    for seed in range(200):
+        for each in evaluate(uneven(np.random.default_rng(seed), 200)).estimates:
+            if each.estimator in errors:
+                errors[each.estimator].append(each.value - 1.0)
+            if each.estimator == "switch-dr":
+                covered += each.low <= 1.0 <= each.high
+
+    assert np.square(errors["switch-dr"]).mean() < 0.75 * np.square(errors["dr"]).mean()
+    assert covered >= 0.93 * len(errors["dr"])
 
 
 def test_long_log_has_the_interval_of_its_rows():
     log, _ = world(np.random.default_rng(6), 40_000, (0.2, 0.3, 0.5))
 
-    ips = evaluate(log, seed=1).estimates[1]
-
     spread = (log.weight * log.reward).std() / 200
-    assert (ips.high - ips.low) / (2 * 1.96 * spread) == pytest.approx(1.0, abs=0.1)
+    for kind in ("gamma", "bootstrap"):
+        ips = evaluate(log, seed=1, interval=kind).estimates[1]
+        assert (ips.high - ips.low) / (2 * 1.96 * spread) == pytest.approx(1.0, abs=0.1)
 
 
 def test_same_seed_gives_the_same_interval():
-    assert evaluate(FOUR_ROWS, seed=1) == evaluate(FOUR_ROWS, seed=1)
-
-
-@pytest.mark.parametrize(
-    ("weight", "reason"),
-    [
-        (np.zeros(50), "never takes an action"),
-        (np.r_[np.full(99, 0.01), 99.0], "too thin"),
-        (np.r_[np.full(997, 0.4), np.full(3, 200.0)], "too thin"),
-        (np.full(1_000, 0.5), "average 0.50"),
-        (np.full(1_000, 3.0), "average 3.00"),
-    ],
-)
-def test_thin_overlap_is_refused_with_its_reason(weight, reason):
-    assert reason in overlap_refusal(weight)
-
-
-def test_refusal_gives_no_numbers():
-    log = Log(np.ones(50), np.ones(50), np.zeros(50))
-
-    assert evaluate(log, seed=1).estimates == []
-    assert evaluate(Log(np.ones(0), np.ones(0), np.ones(0)), seed=1).refused == "the log has no rows"
-
-
-def test_kish_size_and_top_share_of_equal_weights():
-    assert effective_sample_size(np.full(200, 0.3)) == pytest.approx(200)
-    assert top_weight_share(np.full(200, 0.3)) == pytest.approx(0.01)
-
-
-HEADER = "decision_id,action,reward,propensity,target_probability"
-
-
-@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
-def test_log_is_read_from_every_format(tmp_path, suffix):
-    import duckdb
-
-    path = tmp_path / f"log.{suffix}"
-    rows = "SELECT 'd' || i AS decision_id, 'a' AS action, i AS reward, 0.5 AS propensity, 0.25 AS target_probability"
-    form = {"csv": "CSV", "parquet": "PARQUET", "jsonl": "JSON"}[suffix]
-    duckdb.sql(f"COPY ({rows} FROM range(3) t(i)) TO '{path}' (FORMAT {form})")
-
-    log = read_policy_log(path)
-
-    assert log.reward.tolist() == [0.0, 1.0, 2.0]
-    assert log.weight.tolist() == [0.5, 0.5, 0.5]
-    assert log.expected_reward_logged is None
-
-
-@pytest.mark.parametrize(
-    ("content", "field"),
-    [
-        ("decision_id,action,reward\nd,a,1\n", "propensity"),
-        (f"{HEADER}\nd,a,1,0,0.5\n", r"propensity \(row 1\)"),
-        (f"{HEADER}\nd,a,1,0.5,0.5\ne,a,1,1.5,0.5\n", r"propensity \(row 2\)"),
-        (f"{HEADER}\nd,a,1,0.5,-0.1\n", r"target_probability \(row 1\)"),
-        (f"{HEADER}\nd,a,much,0.5,0.5\n", r"reward \(row 1\)"),
-        (f"{HEADER}\nd,a,,0.5,0.5\n", r"reward \(row 1\)"),
-    ],
-)
-def test_wrong_log_names_column_and_row(tmp_path, content, field):
-    path = tmp_path / "log.csv"
-    path.write_text(content)
-
-    with pytest.raises(FieldError, match=field):
-        read_policy_log(path)
-
-
-@pytest.mark.parametrize("name", ["absent.csv", "log.xlsx"])
-def test_file_that_is_no_log_is_told(tmp_path, name):
-    with pytest.raises(FieldError, match="log"):
-        read_policy_log(tmp_path / name)
+    assert evaluate(FOUR_ROWS, 1, interval="bootstrap") == evaluate(FOUR_ROWS, 1, interval="bootstrap")
