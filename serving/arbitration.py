@@ -3,12 +3,14 @@ r"""What each offer is worth for one customer: expected incremental margin, from
 With :math:`p` the chance that the offer is accepted, :math:`b` the chance that its target would be bought anyway,
 :math:`s` the spend on the target, :math:`m` its margin rate and :math:`c` the cost of an acceptance::
 
-    value = p * ((1 - b + b * spend lift) * m * s - c + retention + priority)
+    value = added * m + p * (retention + priority - c)
+    added = p * (1 - b + b * spend lift) * s
     retention = churn probability * retention lift * m * lifetime value
 
 The cost is paid to those who would have bought anyway too; of their margin only the lift is counted.
 "No offer" is worth 0.
-None of this was learned from responses: :math:`p` is a prior by kind and depth, bent by affinity.
+Until responses were learned :math:`p` is a prior by kind and depth, bent by affinity. Where the uplift over nothing
+was learned, ``added`` is that uplift: of spend as it is, of purchases and views times what one of them comes to.
 """
 
 from collections.abc import Collection, Sequence
@@ -85,6 +87,12 @@ class ValueInputs(Struct, frozen=True):
     """0 where no model tells."""
     lifetime_value: float
     """Currency units within the horizon."""
+    accept: Floats
+    """Learned chance of acceptance; NaN where the prior serves."""
+    taken: float
+    """How much of that chance takes what the offer gives: 1, but that of views."""
+    added_spend: Floats
+    """Learned uplift of spend for each time that the offer is made, currency units; NaN where the prior serves."""
 
 
 class Values(Struct, frozen=True):
@@ -156,6 +164,7 @@ def values(worth: Worth, known: ValueInputs, policy: Policy) -> Values:
             worth.priority,
         ),
         *(known.affinity, known.target_spend, known.typical_order, known.order_probability),
+        *(known.accept, known.taken, known.added_spend),
         known.churn_probability * policy.retention_lift * known.lifetime_value,
         policy.spend_lift,
         policy.worst_case_orders * known.typical_order,
@@ -176,6 +185,9 @@ def _fill_values(
     target_spend: Floats,
     typical_order: float,
     order_probability: float,
+    learned_accept: Floats,
+    taken_of_learned: float,
+    learned_added_spend: Floats,
     kept_spend: float,
     spend_lift: float,
     largest_spend: float,
@@ -187,11 +199,18 @@ def _fill_values(
         spend = target_spend[row]
         if np.isnan(spend):
             spend = typical_order if np.isnan(target_price[row]) else target_price[row]
-        accept = min(accept_prior[row] * (1.0 + AFFINITY_EFFECT * np.sqrt(affinity[row])), MOST_LIKELY)
-        anyway = affinity[row] * order_probability
-        added_spend = (1.0 - anyway + anyway * spend_lift) * spend
-        gain = (added_spend + kept_spend) * margin_rate[row] + priority[row]
-        expected_value[row] = accept * (gain - cost_fixed[row] - cost_share[row] * spend)
+        if np.isnan(learned_accept[row]):
+            accept = min(accept_prior[row] * (1.0 + AFFINITY_EFFECT * np.sqrt(affinity[row])), MOST_LIKELY)
+            taken = accept
+        else:
+            accept = learned_accept[row]
+            taken = accept * taken_of_learned
+        added_spend = learned_added_spend[row]
+        if np.isnan(added_spend):
+            anyway = affinity[row] * order_probability
+            added_spend = taken * (1.0 - anyway + anyway * spend_lift) * spend
+        each = kept_spend * margin_rate[row] + priority[row] - cost_fixed[row] - cost_share[row] * spend
+        expected_value[row] = added_spend * margin_rate[row] + taken * each
         accept_probability[row] = accept
         worst_cost[row] = cost_fixed[row] + cost_share[row] * max(spend, largest_spend)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from features.entities import Customer, Offer
 from features.instant import Instant
 from features.money import Money
+from features.presented_terms import Outcome
 from features.profiles import Profiles
 from serving.refusal import Refusal
 
@@ -72,6 +73,18 @@ class CustomerState(Struct, frozen=True):
     timezone: str = ""
 
 
+class LearnedResponse(Struct, frozen=True):
+    """How one customer responds to each offer of the table, as learned from responses; see ``training.models``."""
+
+    outcome: Outcome
+    accept: Floats
+    """Chance of the response, given the offer."""
+    uplift: Floats
+    """Response given the offer less response given nothing, in the unit of the outcome; NaN where nobody can tell."""
+    basis: NDArray[np.int8]
+    """Whether an offer was learned by itself or from similar ones (``training.models.offer_response.Basis``)."""
+
+
 class Predictions(Struct, frozen=True):
     """What the models said of one customer; ``None`` where a model is missing, with the reason in ``fallbacks``.
 
@@ -87,6 +100,8 @@ class Predictions(Struct, frozen=True):
     send_time_by_channel: Mapping[str, Floats] = {}
     """Of channels whose hours differ; of any other, ``send_time``."""
     affinity: Floats | None = None
+    response: LearnedResponse | None = None
+    """``None`` where nothing was learned of responses: priors serve."""
     features: Floats | None = None
     model_versions: Mapping[str, str] = {}
     fallbacks: Mapping[str, str] = {}

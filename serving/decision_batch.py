@@ -113,7 +113,8 @@ def entries_of(application: "Application", inquiries: Sequence[Inquiry]) -> list
     for rows in _treated_alike(treated):
         profiles = [inquiries[row].customer.profile for row in rows]
         models, offers = treated[rows[0]].models, treated[rows[0]].brand.offers
-        predicted = predict_together(models, profiles, inquiries[rows[0]].request.decided_at, offers)
+        customers = [inquiries[row].customer.customer for row in rows]
+        predicted = predict_together(models, profiles, inquiries[rows[0]].request.decided_at, offers, customers)
         known.update(zip(rows, zip(predicted, histories(profiles, offers), strict=True), strict=True))
     return [_entry(application, inquiry, treated[row], *known[row]) for row, inquiry in enumerate(inquiries)]
 
@@ -123,7 +124,13 @@ def _treated_alike(treated: Sequence[_Treatment]) -> Iterable[list[int]]:
     alike: dict[tuple[object, ...], list[int]] = {}
     for row, (brand, _, models, _) in enumerate(treated):
         # Not by their versions: another brand's model may have the same number.
-        loaded = (models.churn, models.lifetime_value, models.favourite_product, models.send_time)
+        loaded = (
+            models.churn,
+            models.lifetime_value,
+            models.favourite_product,
+            models.send_time,
+            models.offer_response,
+        )
         missing = frozenset(models.missing_versions.items())
         alike.setdefault((id(brand), *map(id, loaded), missing), []).append(row)
     return alike.values()

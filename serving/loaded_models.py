@@ -15,7 +15,15 @@ from serving.decide import decide
 from serving.decision import CustomerState, DecisionRequest
 from serving.offer_table import OfferTable
 from serving.policy import Policy
-from serving.predictions import CHURN, FAVOURITE_PRODUCT, LIFETIME_VALUE, SEND_TIME, Models, predict_together
+from serving.predictions import (
+    CHURN,
+    FAVOURITE_PRODUCT,
+    LIFETIME_VALUE,
+    OFFER_RESPONSE,
+    SEND_TIME,
+    Models,
+    predict_together,
+)
 from training.errors import why_unreadable
 from training.models.churn_interval import ChurnInterval
 from training.registry import Deployment
@@ -26,6 +34,7 @@ _CLASSES = {
     LIFETIME_VALUE: ("training.models.lifetime_value", "LifetimeValueModel"),
     FAVOURITE_PRODUCT: ("training.models.favourite_product", "FavouriteProductModel"),
     SEND_TIME: ("training.models.send_time", "SendTimeModel"),
+    OFFER_RESPONSE: ("training.models.offer_predictor", "OfferPredictor"),
 }
 _FIELDS = {name: name.replace("-", "_") for name in _CLASSES}
 

@@ -73,8 +73,10 @@ class _Planner:
 
     def entries(self, population: Population, batch: Profiles, blocked: set[str]) -> list[Entry]:
         offers = self.state.offers
-        predictions = predict_each(self.state.models, batch, self.terms.as_of, offers)
-        known = zip(population.states(batch), predictions, histories_of(batch, offers), strict=True)
+        states = list(population.states(batch))
+        customers = [state.customer for state in states]
+        predictions = predict_each(self.state.models, batch, self.terms.as_of, offers, customers)
+        known = zip(states, predictions, histories_of(batch, offers), strict=True)
         return [
             self._entry(structs.replace(customer, is_blocked=customer_id in blocked), customer_id, predicted, history)
             for customer_id, (customer, predicted, history) in zip(batch.customer_ids, known, strict=True)
@@ -88,7 +90,7 @@ class _Planner:
         assigned = self._assigned(customer_id, customer)
         models, policy = self.state.treated(assigned)
         if models is not self.state.models and customer.profile is not None:
-            predicted = predict(models, customer.profile, terms.as_of, offers)
+            predicted = predict(models, customer.profile, terms.as_of, offers, customer.customer)
         request = DecisionRequest(customer_id, terms.as_of, terms.decision_id(customer_id), terms.brand, terms.channels)
         held_long = replace(policy, reservation_seconds=policy.message_reservation_seconds)
         decision = decide(request, customer, history, offers, predicted, held_long)

@@ -31,6 +31,8 @@ class Policy:
     """By how much accepting an offer lowers the chance of churn, as a share of that chance."""
     value_per_priority: float = 0.01
     """Currency units that one point of ``priority`` adds to an offer, given that it is accepted."""
+    purchases_per_view: float = 0.05
+    """Where responses are views: how many purchases one of them is worth."""
     points_per_unit: float = 1.0
     """Points that a currency unit of spend earns before any multiplier."""
     worst_case_orders: float = 4.0

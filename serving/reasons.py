@@ -4,7 +4,7 @@ from serving.customer_history import CustomerHistory
 from serving.decision import CustomerState, Predictions
 from serving.offer_table import OfferTable
 from serving.refusal import WORDS, Codes, Refusal
-from serving.words import BEFORE, EXPLORED, FIRST, FREE, LIKELY, NEW, OFTEN, PRIOR, RISK
+from serving.words import BASES, BEFORE, EXPLORED, FIRST, FREE, LIKELY, NEW, OFTEN, PRIOR, RISK
 
 OFTEN_LINES = 3
 LIKELY_AFFINITY = 0.25
@@ -23,7 +23,7 @@ def reasons_for(
     *,
     is_explored: bool,
 ) -> tuple[str, ...]:
-    """The reasons for one offer, the one that speaks most for it first; that the response is a prior always last."""
+    """The reasons for one offer, the one that speaks most for it first; what its response rests on always last."""
     reasons = []
     if not offers.targets.is_everything[row]:
         lines = history.target_lines[row]
@@ -38,7 +38,8 @@ def reasons_for(
         reasons.append(FIRST)
     if is_explored:
         reasons.append(EXPLORED)
-    return (*reasons, PRIOR)
+    response = predictions.response
+    return (*reasons, PRIOR if response is None else BASES[int(response.basis[row])])
 
 
 def no_offer_reason(codes: Codes, *, is_blocked: bool, is_explored: bool) -> str:

@@ -137,15 +137,14 @@ def _offers_table(scores: OfferScores, schema: "pyarrow.Schema") -> "pyarrow.Tab
     import pyarrow
 
     customers, offers = scores.codes.shape
-    rows = customers * offers
     numbers = pyarrow.array(np.repeat(np.arange(customers, dtype=np.int32), offers))
     columns = [
         pyarrow.array(scores.customer_ids, pyarrow.string()).take(numbers),
         pyarrow.array(list(scores.offer_ids) * customers, pyarrow.string()),
         pyarrow.array(scores.codes.ravel() == 0),
-        pyarrow.array([scores.reasons[code] for code in scores.codes.ravel().tolist()], schema.field("reasons").type),
+        pyarrow.array(scores.reasons(), schema.field("reasons").type),
         pyarrow.array(scores.accept_probability.ravel()),
-        pyarrow.nulls(rows, pyarrow.float64()),
+        pyarrow.array(scores.uplift.ravel(), mask=~np.isfinite(scores.uplift.ravel())),
         pyarrow.array(scores.expected_value.ravel()),
     ]
     return pyarrow.table(columns, schema=schema)

@@ -4,13 +4,14 @@ import numpy as np
 
 from features.instant import Instant
 from features.money import MONEY_SCALE, Money
+from features.presented_terms import Outcome
 from features.segments import rfm_segments
 from features.vector import vector
 from serving.arbitration import ValueInputs
 from serving.conditions import Facts, Subject, Value
 from serving.customer_facts import consent, moment_of, state
 from serving.customer_history import CustomerHistory
-from serving.decision import BasketLine, CustomerState, DecisionRequest, Predictions
+from serving.decision import BasketLine, CustomerState, DecisionRequest, Floats, Predictions
 from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.targets import about
@@ -32,14 +33,44 @@ def value_inputs(
     if basket:
         affinity = np.where(about(offers.targets, (line.product_id for line in basket)), 1.0, affinity)
     churn = predictions.churn_probability
+    typical_order = (basket_amount(request, offers) or 0) / MONEY_SCALE or history.mean_order or policy.typical_order
+    accept, taken, added_spend = _learned(predictions, history, typical_order, policy)
     return ValueInputs(
         affinity=affinity,
         target_spend=history.target_spend,
-        typical_order=(basket_amount(request, offers) or 0) / MONEY_SCALE or history.mean_order or policy.typical_order,
+        typical_order=typical_order,
         order_probability=_order_probability(basket, churn, policy),
         churn_probability=churn or 0.0,
         lifetime_value=predictions.lifetime_value or 0.0,
+        accept=accept,
+        taken=taken,
+        added_spend=added_spend,
     )
+
+
+def _learned(
+    predictions: Predictions, history: CustomerHistory, typical_order: float, policy: Policy
+) -> tuple[Floats, float, Floats]:
+    """Of each offer the chance of acceptance, how much of it takes what the offer gives, and the spend that is added.
+
+    Acceptances tell nothing of what would have been bought without the offer: that stays with the prior.
+    """
+    response, unknown = predictions.response, np.full(len(history.target_spend), np.nan)
+    if response is None:
+        return unknown, 1.0, unknown
+    match response.outcome:
+        case Outcome.ACCEPTED:
+            return response.accept, 1.0, unknown
+        case Outcome.SPEND:
+            return response.accept, 1.0, response.uplift
+        case Outcome.PURCHASE:
+            return response.accept, 1.0, response.uplift * typical_order
+        case Outcome.VIEW:
+            return (
+                response.accept,
+                policy.purchases_per_view,
+                response.uplift * policy.purchases_per_view * typical_order,
+            )
 
 
 def _order_probability(basket: tuple[BasketLine, ...], churn: float | None, policy: Policy) -> float:

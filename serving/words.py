@@ -15,6 +15,8 @@ from serving.policy import BrandTerms
 Words = Mapping[str, str]
 
 PRIOR = "response_is_a_prior"
+BORROWED = "response_from_similar_offers"
+LEARNED = "response_learned"
 OFTEN = "often_bought"
 BEFORE = "bought_before"
 NEW = "not_bought_before"
@@ -29,6 +31,14 @@ REASONS: Mapping[str, Words] = {
         "en": "How this customer responds to offers has not been learned yet: the chance of acceptance is a prior.",
         "ru": "Отклик клиента на предложения ещё не изучен: вероятность принятия взята из априорной оценки.",
     },
+    BORROWED: {
+        "en": "Few responses to this offer are known yet: the chance of acceptance is that of similar offers.",
+        "ru": "Откликов на это предложение пока мало: вероятность принятия взята по похожим предложениям.",
+    },
+    LEARNED: {
+        "en": "The chance of acceptance was learned from responses to this offer.",
+        "ru": "Вероятность принятия изучена по откликам на это предложение.",
+    },
     OFTEN: {"en": "The customer often buys this.", "ru": "Клиент часто это покупает."},
     BEFORE: {"en": "The customer has bought this before.", "ru": "Клиент уже покупал это."},
     NEW: {"en": "The customer has not bought this yet.", "ru": "Клиент ещё не покупал это."},
@@ -42,6 +52,9 @@ REASONS: Mapping[str, Words] = {
     },
 }
 """To whoever runs the programme, not to the customer."""
+
+BASES = (BORROWED, LEARNED)
+"""By ``training.models.offer_response.Basis``: what the chance of acceptance rests on."""
 
 _TO_CUSTOMER: Mapping[str, Words] = {
     OFTEN: {"en": "Because you often buy this.", "ru": "Потому что вы часто это покупаете."},

@@ -3,24 +3,23 @@
 Standard output is the answer, a table or with ``--json`` one document; progress and complaints go to standard error.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from getpass import getuser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from features.events import DEFAULT_BRAND
 from features.instant import Instant, to_iso
+from features.presented_terms import Attribution, Outcome, ResponseTerms
 from features.settings import read_settings
 from features.store import Store
 from features.verbs import Brand, Clock, Json, Workspace, answer, as_instant, now, opened
 from training.errors import TrainingError
+from training.telling import progress
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from training.promotion import Comparison
     from training.registry import Deployment
 
@@ -39,6 +38,18 @@ def train(
     as_of: AsOf = None,
     horizon_days: Annotated[int | None, typer.Option(min=1, max=3650, help="Days to look ahead; default 90.")] = None,
     tune: Annotated[int, typer.Option(min=0, metavar="TRIALS", help="Search for parameters in so many trials.")] = 0,
+    outcome: Annotated[
+        Outcome, typer.Option("--outcome", help="offer-response: what counts as the response to an offer.")
+    ] = Outcome.ACCEPTED,
+    window_days: Annotated[
+        int, typer.Option("--window-days", min=1, max=3650, help="offer-response: within how many days after it.")
+    ] = 14,
+    attribution: Annotated[
+        Attribution,
+        typer.Option(
+            "--attribution", help="offer-response: an event counts for any presentation before it, or the last."
+        ),
+    ] = Attribution.ANY,
     seed: Annotated[int, typer.Option(help="Seed of everything random in training.")] = 0,
     clock: Clock = None,
     workspace: Workspace = None,
@@ -47,9 +58,9 @@ def train(
 ) -> None:
     """Train models on what happened before T, measure them on a later cutoff, register the versions."""
     from training import pipeline, reports
-    from training.learners import LEARNERS, MODELS
+    from training.learners import MODELS
 
-    wanted = list(LEARNERS) if "all" in models else list(dict.fromkeys(models))
+    wanted = list(MODELS) if "all" in models else list(dict.fromkeys(models))
     _check_names(wanted, MODELS)
     with opened(workspace, TrainingError, as_json=as_json) as store, progress() as report:
         results = pipeline.train(
@@ -64,6 +75,7 @@ def train(
             tracking_uri=_tracking_uri(workspace),
             report=report,
             announce=lambda found: report.show(reports.data_of(found)),
+            response=ResponseTerms(outcome, window_days, attribution),
         )
     answer(results, reports.trained(results), as_json=as_json)
     done = [result.skipped is None for result in results]
@@ -263,29 +275,3 @@ def _check_names(models: Sequence[str], known: Sequence[str]) -> None:
     for model in models:
         if model not in known:
             raise typer.BadParameter(f"got model {model!r}, expected one of {', '.join(known)}")
-
-
-class Telling(Protocol):
-    """Says what is being done now; what is shown stays above it."""
-
-    def __call__(self, what: str, /) -> None: ...
-    def show(self, what: "RenderableType", /) -> None: ...
-
-
-@contextmanager
-def progress() -> Iterator[Telling]:
-    """A line on standard error that says what is being done, and for how long."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    class OnStandardError:
-        def __call__(self, what: str, /) -> None:
-            shown.update(task, description=what)
-
-        def show(self, what: "RenderableType", /) -> None:
-            shown.console.print(what)
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("starting", total=None)
-        yield OnStandardError()

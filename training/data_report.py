@@ -18,6 +18,7 @@ from training.sample import taught_by
 
 if TYPE_CHECKING:
     from features.history import Snapshot
+    from training.presentations import Gathered
     from training.training_data import TrainingData
 
 FALLBACKS = {
@@ -25,6 +26,7 @@ FALLBACKS = {
     "lifetime-value": "offers are valued by the order alone; money_at_risk goes by the spend of late",
     "favourite-product": "offers are not ranked by taste; what the profile says is due stands in replenishment",
     "send-time": "the first hour that the quiet hours allow",
+    "offer-response": "acceptance is a prior by kind and depth of the offer, bent by affinity",
 }
 """What serves without the model."""
 
@@ -105,6 +107,23 @@ def model_data(
     if too_little is not None and not missing:
         missing = [str(too_little)]
     return ModelData(brand, found, needs, missing, FALLBACKS.get(model) if missing else None)
+
+
+def response_data(brand: str, found: Holdings, gathered: "Gathered | NotEnoughData") -> ModelData:
+    """The same of the offer response model, which learns from presentations of offers instead of cutoffs."""
+    from training.presentations import FEWEST_PRESENTATIONS
+
+    if isinstance(gathered, NotEnoughData):
+        return ModelData(brand, found, [], [str(gathered)], FALLBACKS["offer-response"])
+    control = gathered.presentations.offer < 0
+    answered = int((gathered.presentations.response[~control] > 0).sum())
+    needs = [
+        Need("presentations whose windows are over", int((~control).sum()), FEWEST_PRESENTATIONS),
+        Need("of these with a response", answered, 1),
+        Need("controls, for an uplift over nothing", int(control.sum()), 0),
+    ]
+    missing = [f"{need.what}: {need.have:g}, at least {need.needed:g}" for need in needs if not need.is_met]
+    return ModelData(brand, found, needs, missing, FALLBACKS["offer-response"] if missing else None)
 
 
 def _of_history(found: Holdings, data: "TrainingData | None", horizon_days: int | None) -> list[Need]:

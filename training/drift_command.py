@@ -29,7 +29,7 @@ def drift(
 ) -> None:
     """Compare the customers of now with those that the champions learned from: none, watch or retrain."""
     from training import drift_check
-    from training.commands import progress
+    from training.telling import progress
 
     with opened(workspace, TrainingError, as_json=as_json) as store:
         with progress() as report:

@@ -45,6 +45,17 @@ def same_horizon(champion: VersionRecord, challenger: VersionRecord) -> Gate:
     return Gate("same_horizon", ours == theirs, finding, theirs, ours)
 
 
+def same_response(champion: VersionRecord, challenger: VersionRecord) -> Gate:
+    """Of the offer response model: what counts as a response is the question that it answers."""
+    ours, theirs = (_words_of_response(record) for record in (champion, challenger))
+    return Gate("same_response", ours == theirs, f"learned from {theirs}, the champion from {ours}")
+
+
+def _words_of_response(record: VersionRecord) -> str:
+    terms = record.response
+    return "no responses" if terms is None else f"{terms.outcome.value} within {terms.window_days} days"
+
+
 def fingerprint(record: VersionRecord) -> Gate:
     is_known = record.fingerprint == FINGERPRINT
     finding = f"trained on features {record.fingerprint}, this program computes {FINGERPRINT}"

@@ -6,7 +6,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.errors import TrainingError
 from training.search_space import SearchSpace
 
 if TYPE_CHECKING:
@@ -19,13 +18,10 @@ _CLASSES = {
     "send-time": "SendTimeModel",
 }
 LEARNERS = tuple(_CLASSES)
+"""Those that learn from cutoffs of the history."""
 OFFER_RESPONSE = "offer-response"
 MODELS = (*LEARNERS, OFFER_RESPONSE)
 """Every name that ``train`` takes."""
-
-
-class NotBuiltError(TrainingError):
-    """The name is known, the model is not there yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +43,15 @@ class Learner:
 
 
 def learner(name: str) -> Learner:
-    """
-    Raises
-    ------
-    NotBuiltError
-        For a model that this version names but cannot train.
-    """
-    if name not in _CLASSES:
-        raise NotBuiltError(f"not built in this version, which trains {', '.join(LEARNERS)}")
+    """One of ``LEARNERS``."""
     module = import_module(f"training.models.{name.replace('-', '_')}")
     return Learner(name, getattr(module, _CLASSES[name]), module.evaluate, getattr(module, "SEARCH_SPACE", {}))
+
+
+def load(name: str, folder: Path) -> Any:
+    """The model of a version of any of ``MODELS``."""
+    if name == OFFER_RESPONSE:
+        from training.models.offer_predictor import OfferPredictor
+
+        return OfferPredictor.load(folder)
+    return learner(name).load(folder)

@@ -5,7 +5,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 from training.errors import TrainingError, why_unreadable
-from training.learners import learner
+from training.learners import load
 from training.registry import Deployment
 
 _UNREADABLE = (LookupError, TypeError, ValueError, FileNotFoundError, BadZipFile)
@@ -28,6 +28,6 @@ def load_version(workspace: Path, deployment: Deployment, folder: str = "") -> A
     CannotBeLoadedError
     """
     try:
-        return learner(deployment.model).load(workspace / deployment.path / folder)
+        return load(deployment.model, workspace / deployment.path / folder)
     except (TrainingError, *_UNREADABLE) as error:
         raise CannotBeLoadedError(deployment, why_unreadable(error, workspace)) from error

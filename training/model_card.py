@@ -10,12 +10,14 @@ _PURPOSES = {
     "lifetime-value": "what a customer spends within the horizon before refunds: mean, median and an 80 % interval",
     "favourite-product": "which products are most likely in a customer's next order, repeats included",
     "send-time": "in which of the 168 hours of the local week a customer is most likely to be active",
+    "offer-response": "how likely a customer responds to an offer, and how much of that is because of it",
 }
 _LIMITS = {
     "churn": "It says who may leave, not whom an offer would keep.",
     "lifetime-value": "The mean is for sums over many customers; for one customer look at the median and the interval.",
     "favourite-product": "It knows nothing of products launched since it was trained.",
     "send-time": "It is learned from purchases where no messages were logged: when people shop, not when they read.",
+    "offer-response": "The uplift rests on presentations left to chance: it is as good as their propensities.",
 }
 
 
@@ -34,6 +36,15 @@ def model_card(record: VersionRecord) -> str:
 
 
 def _data(window: DataWindow) -> str:
+    if not window.training_cutoffs:
+        return _bullets(
+            [
+                f"presentations from {to_iso(window.first_at)} to just before {to_iso(window.as_of)}",
+                f"measured on {window.validation_rows} of them, from {to_iso(window.validation_cutoff)} on, by what "
+                f"the other {window.training_rows} taught; then trained again on all",
+                f"{window.orders_in_windows} responses in the windows after them",
+            ]
+        )
     cutoffs = ", ".join(to_iso(cutoff) for cutoff in window.training_cutoffs)
     return _bullets(
         [

@@ -10,6 +10,7 @@ import numpy as np
 from features.store import Store
 from training.errors import TrainingError
 from training.held_out import HeldOut, Pair, customer_keys, held_out, load_held_out
+from training.learners import OFFER_RESPONSE
 from training.loading import load_version
 from training.registry import Deployment
 from training.sample import MOST_CUSTOMERS, take
@@ -64,7 +65,12 @@ def _measured_at(
         return []
     from features.history import open_history
 
-    window = read_record(store.workspace / newer.path).window
+    record = read_record(store.workspace / newer.path)
+    if record.model == OFFER_RESPONSE:
+        from training.offer_comparison import measured_on
+
+        return measured_on(store, brand, store.workspace / older.path, record)
+    window = record.window
     twin = load_version(store.workspace, older, HELD_OUT_FOLDER)
     found = []
     with open_history(store, brand, before=window.as_of) as past:

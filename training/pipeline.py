@@ -2,19 +2,25 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from features.instant import Instant, to_iso
+from features.presented_terms import ResponseTerms
 from features.store import Store
 from training import tracking
 from training.alias_follower import follow_once
-from training.data_report import FALLBACKS, ModelData, holdings, model_data
-from training.errors import NotEnoughData, TrainingError
-from training.learners import NotBuiltError, learner
+from training.data_report import FALLBACKS, Holdings, ModelData, holdings, model_data, response_data
+from training.errors import NotEnoughData
+from training.learners import OFFER_RESPONSE, learner
 from training.model_files import remove_incoming
 from training.one_at_a_time import training_alone
-from training.registry import history
+from training.registry import Deployment, history
 from training.training_data import TrainingData, gather
 from training.version import Attempt, make_version
+from training.version_record import VersionRecord
+
+if TYPE_CHECKING:
+    from training.presentations import Gathered
 
 Report = Callable[[str], None]
 """Told in a few words what is being done now."""
@@ -52,11 +58,13 @@ def train(
     tracking_uri: str | None = None,
     report: Report = lambda _: None,
     announce: Announce = lambda _: None,
+    response: ResponseTerms | None = None,
 ) -> list[Trained]:
     """One result a model, in the order asked for; nothing that happened at or after ``as_of`` is used.
 
     ``as_of`` is by default just after the last event. A model without enough data is skipped, never an error.
-    ``announce`` is told what there is and what each model needs, before anything is trained.
+    ``announce`` is told what there is and what each model needs, before anything is trained. ``response`` is what
+    counts as a response to an offer.
 
     Raises
     ------
@@ -65,34 +73,80 @@ def train(
     with training_alone(store.workspace):
         tracker = _tidy(store, brand, now, tracking_uri, report)
         found = holdings(store, brand, as_of)
-        data, too_little = None, None
-        try:
-            data = gather(store, brand, as_of, horizon_days, seed, report)
-        except NotEnoughData as error:
-            too_little = error
-        of_models = {model: model_data(model, brand, found, data, horizon_days, too_little) for model in models}
-        announce(of_models)
-        if too_little is not None:
-            for model in (model for model in models if _not_built(model) is None):
-                tracking.log_skipped(tracker, model, now, too_little)
-        if data is None:
-            return [_skipped(model, _not_built(model) or str(too_little), of_models[model]) for model in models]
         attempt = Attempt(now, seed, tuning_trials, report)
-        return [_trained(store, tracker, model, data, attempt, of_models[model]) for model in models]
+        task = _Task(store, tracker, brand, found, as_of, attempt)
+        terms = response or ResponseTerms()
+        gathered = task.presentations(terms) if OFFER_RESPONSE in models else None
+        of_history = [model for model in models if model != OFFER_RESPONSE]
+        data, too_little = task.snapshots(horizon_days) if of_history else (None, None)
+        has = {model: model_data(model, brand, found, data, horizon_days, too_little) for model in of_history}
+        if gathered is not None:
+            has[OFFER_RESPONSE] = response_data(brand, found, gathered)
+        announce({model: has[model] for model in models})
+        results = {model: task.of_history(model, data, too_little, has[model]) for model in of_history}
+        if gathered is not None:
+            results[OFFER_RESPONSE] = task.of_presentations(gathered, terms, has[OFFER_RESPONSE])
+        return [results[model] for model in models]
 
 
-def _trained(
-    store: Store, tracker: tracking.Tracker, model: str, data: TrainingData, attempt: Attempt, has: ModelData
-) -> Trained:
-    try:
-        deployment, record = make_version(store, tracker, learner(model), data, attempt)
-    except NotBuiltError as error:
-        tracking.register_name(tracker, model)
-        return _skipped(model, error, has)
-    except NotEnoughData as error:
-        return _skipped(model, f"{error} ({_span(data)})", replace(has, fallback=FALLBACKS.get(model)))
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One training, whichever models it is of."""
+
+    store: Store
+    tracker: tracking.Tracker
+    brand: str
+    found: Holdings
+    as_of: Instant | None
+    attempt: Attempt
+
+    def snapshots(self, horizon_days: int | None) -> tuple[TrainingData | None, NotEnoughData | None]:
+        try:
+            return gather(
+                self.store, self.brand, self.as_of, horizon_days, self.attempt.seed, self.attempt.report
+            ), None
+        except NotEnoughData as error:
+            return None, error
+
+    def presentations(self, terms: ResponseTerms) -> "Gathered | NotEnoughData":
+        from training.presentations import gather_presentations
+
+        try:
+            return gather_presentations(self.store, self.brand, self.as_of, terms, self.attempt.report)
+        except NotEnoughData as error:
+            return error
+
+    def of_history(
+        self, model: str, data: TrainingData | None, too_little: NotEnoughData | None, has: ModelData
+    ) -> Trained:
+        if data is None:
+            return self.skipped(model, too_little or NotEnoughData("history", "nothing", "events"), has)
+        try:
+            deployment, record = make_version(self.store, self.tracker, learner(model), data, self.attempt)
+        except NotEnoughData as error:
+            return Trained(model, skipped=f"{error} ({_span(data)})", data=replace(has, fallback=FALLBACKS.get(model)))
+        return _made(deployment, record, has)
+
+    def of_presentations(self, gathered: "Gathered | NotEnoughData", terms: ResponseTerms, has: ModelData) -> Trained:
+        from training.offer_training import make_offer_version
+
+        if isinstance(gathered, NotEnoughData):
+            return self.skipped(OFFER_RESPONSE, gathered, has)
+        try:
+            deployment, record = make_offer_version(self.store, self.tracker, gathered, terms, self.attempt)
+        except NotEnoughData as error:
+            return Trained(OFFER_RESPONSE, skipped=str(error), data=replace(has, fallback=FALLBACKS[OFFER_RESPONSE]))
+        return _made(deployment, record, has)
+
+    def skipped(self, model: str, reason: NotEnoughData, has: ModelData) -> Trained:
+        """Before there was a run of it in MLflow, so that one has to say so."""
+        tracking.log_skipped(self.tracker, model, self.attempt.now, reason)
+        return Trained(model, skipped=str(reason), data=has)
+
+
+def _made(deployment: Deployment, record: VersionRecord, has: ModelData) -> Trained:
     return Trained(
-        model,
+        record.model,
         deployment.version,
         deployment.run_id,
         record.metrics,
@@ -104,19 +158,6 @@ def _trained(
         record.notes,
         has,
     )
-
-
-def _not_built(model: str) -> NotBuiltError | None:
-    """More data would not help a model that this version cannot train."""
-    try:
-        learner(model)
-    except NotBuiltError as error:
-        return error
-    return None
-
-
-def _skipped(model: str, reason: TrainingError | str, has: ModelData) -> Trained:
-    return Trained(model, skipped=str(reason), data=has)
 
 
 def _span(data: TrainingData) -> str:

@@ -59,9 +59,11 @@ def _milliseconds(model: Any, profiles: Sequence[Profiles]) -> float:
 
 
 def answer(model: Any, profiles: Profiles, features: Any, as_of: int, favourites: int) -> Any:
-    """What a model says of customers, whichever of the four it is."""
+    """What a model says of customers, whichever it is."""
     if model.name == "favourite-product":
         return model.rank(profiles, as_of, favourites)
     if model.name == "send-time":
         return model.predict(profiles, as_of)
+    if model.name == "offer-response":
+        return model.predict(features, [None], as_of, model.known_offers())
     return model.predict(features, as_of)

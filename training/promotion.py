@@ -89,7 +89,8 @@ def compare(
     loadable = [gates.loadable(later)] if isinstance(later, CannotBeLoadedError) else []
     if isinstance(former, CannotBeLoadedError):
         return beside([], [gates.champion_loadable(former), fingerprint, *loadable])
-    alike = [gates.same_horizon(champion_record, record), fingerprint, *loadable]
+    of_response = [gates.same_response(champion_record, record)] if record.response else []
+    alike = [gates.same_horizon(champion_record, record), *of_response, fingerprint, *loadable]
     if not all(gate.is_passed for gate in alike):
         return beside([], alike)
     pairs = measured_alike(store, brand, champion, challenger)

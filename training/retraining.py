@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from features.instant import Instant
+from features.presented_terms import ResponseTerms
 from features.store import Store
-from training.learners import LEARNERS
+from training.learners import LEARNERS, MODELS, OFFER_RESPONSE
 from training.pipeline import Trained, train
 from training.promotion import Comparison, compare
 from training.registry import CHALLENGER, CHAMPION, current
@@ -37,6 +38,7 @@ def retrain(
 ) -> list[Retrained]:
     """Every model once more, each with its champion's horizon; nobody is promoted here."""
     trained: list[Trained] = []
+    response = _response(store, brand)
     for horizon_days, models in _by_horizon(store, brand).items():
         trained += train(
             store,
@@ -48,6 +50,7 @@ def retrain(
             seed=seed,
             tracking_uri=tracking_uri,
             report=report,
+            response=response,
         )
     return [Retrained(result, _compared(store, brand, result, report)) for result in trained]
 
@@ -57,11 +60,20 @@ def _by_horizon(store: Store, brand: str) -> dict[int | None, list[str]]:
     with store.reading() as connection:
         champions = {model: row for (model, alias), row in current(connection, brand).items() if alias == CHAMPION}
     horizons: dict[int | None, list[str]] = {}
-    for model in LEARNERS:
+    for model in MODELS:
         champion = champions.get(model)
-        horizon = None if champion is None else read_record(store.workspace / champion.path).window.horizon_days
+        horizon = None
+        if champion is not None and model in LEARNERS:
+            horizon = read_record(store.workspace / champion.path).window.horizon_days
         horizons.setdefault(horizon, []).append(model)
     return horizons
+
+
+def _response(store: Store, brand: str) -> ResponseTerms | None:
+    """What counted as a response for the champion."""
+    with store.reading() as connection:
+        champion = current(connection, brand).get((OFFER_RESPONSE, CHAMPION))
+    return None if champion is None else read_record(store.workspace / champion.path).response
 
 
 def _compared(store: Store, brand: str, result: Trained, report: Callable[[str], None]) -> Comparison | None:

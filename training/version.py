@@ -59,12 +59,12 @@ def make_version(
             folder = Path(scratch)
             record = _fit(tracker.brand, learner, data, parameters, notes, attempt, folder)
             draw_search(tried, folder / PLOTS)
-            _log(tracker, run_id, record, folder, attempt.now)
+            log_record(tracker, run_id, record, folder, attempt.now)
             version = tracking.register(tracker, run_id, learner.name)
             path = version_path(tracker.brand, learner.name, version, run_id)
             install(store.workspace, folder / tracking.MODEL_FOLDER, path)
-        deployment = _deploy(store, tracker.brand, learner.name, version, run_id, path, attempt.now)
-        _name(tracker, deployment)
+        deployment = deploy_next(store, tracker.brand, learner.name, version, run_id, path, attempt.now)
+        name_in_mlflow(tracker, deployment)
     return deployment, record
 
 
@@ -105,7 +105,7 @@ def _fit(
 def _record(
     brand: str, model: str, data: TrainingData, parameters: Parameters, notes: tuple[str, ...], evaluation: Evaluation
 ) -> VersionRecord:
-    metrics = _finite(evaluation.metrics)
+    metrics = finite(evaluation.metrics)
     return VersionRecord(
         model,
         brand,
@@ -113,7 +113,7 @@ def _record(
         data.window,
         parameters,
         metrics,
-        {name: _finite(values) for name, values in evaluation.baselines.items()},
+        {name: finite(values) for name, values in evaluation.baselines.items()},
         (*notes, *baselines.warnings(model, metrics)),
     )
 
@@ -166,7 +166,7 @@ def _tuned(
     )
 
 
-def _log(tracker: tracking.Tracker, run_id: str, record: VersionRecord, folder: Path, now: Instant) -> None:
+def log_record(tracker: tracking.Tracker, run_id: str, record: VersionRecord, folder: Path, now: Instant) -> None:
     window = record.window
     parameters: dict[str, object] = {
         **record.parameters,
@@ -189,19 +189,19 @@ def _log(tracker: tracking.Tracker, run_id: str, record: VersionRecord, folder: 
     tracking.log_files(tracker, run_id, folder)
 
 
-def _deploy(store: Store, brand: str, model: str, version: str, run_id: str, path: str, now: Instant) -> Deployment:
+def deploy_next(store: Store, brand: str, model: str, version: str, run_id: str, path: str, now: Instant) -> Deployment:
     with store.writing() as connection:
         is_first = (model, CHAMPION) not in current(connection, brand)
         alias, reason = (CHAMPION, "first version") if is_first else (CHALLENGER, "trained")
         return deploy(connection, brand, model, version, alias, run_id, path, now, reason)
 
 
-def _name(tracker: tracking.Tracker, deployment: Deployment) -> None:
+def name_in_mlflow(tracker: tracking.Tracker, deployment: Deployment) -> None:
     if deployment.alias == CHAMPION:
         tracking.name_champion(tracker, deployment.model, deployment.version)
     else:
         tracking.name_version(tracker, deployment.model, deployment.version, deployment.alias)
 
 
-def _finite(metrics: dict[str, float]) -> dict[str, float | None]:
+def finite(metrics: dict[str, float]) -> dict[str, float | None]:
     return {name: float(value) if isfinite(value) else None for name, value in metrics.items()}

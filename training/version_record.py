@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from features.instant import Instant
+from features.presented_terms import ResponseTerms
 
 FILE = "record.json"
 HELD_OUT_FOLDER = "held_out"
@@ -38,6 +39,8 @@ class VersionRecord:
     metrics: dict[str, float | None]
     baselines: dict[str, dict[str, float | None]]
     notes: tuple[str, ...] = ()
+    response: ResponseTerms | None = None
+    """Of the offer response model, what counted as a response."""
 
 
 def write_record(record: VersionRecord, folder: Path) -> None:

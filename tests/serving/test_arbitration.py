@@ -14,8 +14,20 @@ def offer(kind, value=None, **terms):
     return Offer(offer_id="a", kind=kind, value=value, **terms)
 
 
-def known(*, affinity=0.0, spend=np.nan, order=30.0, ordering=1.0, churn=0.0, lifetime_value=0.0):
-    return ValueInputs(np.array([affinity]), np.array([spend]), order, ordering, churn, lifetime_value)
+def known(
+    *,
+    affinity=0.0,
+    spend=np.nan,
+    order=30.0,
+    ordering=1.0,
+    churn=0.0,
+    lifetime_value=0.0,
+    accept=np.nan,
+    taken=1.0,
+    added=np.nan,
+):
+    of_customer = np.array([affinity]), np.array([spend]), order, ordering, churn, lifetime_value
+    return ValueInputs(*of_customer, np.array([accept]), taken, np.array([added]))
 
 
 def worth_of(one, product_set=frozenset({"milk"}), terms=BrandTerms()):  # noqa: B008

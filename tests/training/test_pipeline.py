@@ -132,12 +132,10 @@ def test_too_little_data_is_skipped_with_the_reason(
         assert history(connection, "default") == []
 
 
-def test_offer_response_is_named_but_not_built(shop: Store) -> None:
+def test_offer_response_without_presentations_is_skipped_and_says_what_is_missing(shop: Store) -> None:
     trained = train_one(shop, "offer-response")
 
-    assert trained.skipped is not None
-    assert "not built in this version" in trained.skipped
-    assert mlflow(shop).client.get_registered_model(registered_name("default", "offer-response"))
+    assert trained.skipped == "offer_presented: got 0 events, expected at least 100"
 
 
 def test_two_trainings_at_once_are_refused(shop: Store) -> None:
@@ -158,7 +156,7 @@ train(open_store(Path(sys.argv[1])), ["send-time"], brand="default", now=1, hori
 
 
 def test_trainings_killed_at_any_moment_leave_nothing_half_registered(shop: Store) -> None:
-    for moment in ("install", "_deploy", "_name"):
+    for moment in ("install", "deploy_next", "name_in_mlflow"):
         killed = subprocess.run([sys.executable, "-c", KILLED, str(shop.workspace), moment], check=False)
         assert killed.returncode == -9
 
@@ -219,7 +217,8 @@ def test_retraining_keeps_the_horizon_of_the_champion(shop: Store) -> None:
     again = results[MODEL]
     assert (again.trained.horizon_days, again.trained.alias) == (14, CHALLENGER)
     assert again.is_promotable
-    assert len(results) == 4
+    assert len(results) == 5
+    assert results["offer-response"].trained.skipped
 
 
 def test_retraining_replaces_a_champion_that_cannot_be_loaded(shop: Store) -> None:

@@ -34,7 +34,8 @@ class OfferLevels:
         """The level of offers (n) with these terms (n, t; NaN counts as the mean); code -1 is an unknown offer."""
         own = np.append(self.own, 0.0)[codes]
         result: Floats = _standard(terms, self.centre, self.scale) @ self.coefficients[:-1] + self.coefficients[-1]
-        return result + own
+        result += own
+        return result
 
 
 def fit_levels(record: Floats, variance: Floats, terms: Floats) -> OfferLevels:
