@@ -54,6 +54,9 @@ VERBS = {
         "serving.plan_command:plan",
         "Decide for every customer as of T, reserve what was decided, and write it to a Parquet file.",
     ),
+    "explain": Verb(
+        "serving.explain_command:explain", "Make a decision of the log again, and say what it was made of and why."
+    ),
     "serve": Verb("serving.commands:serve", "Answer requests until told to stop."),
     "experiment": Verb("experiments.commands:experiment", "Controlled experiments."),
     "evaluate-policy": Verb(

@@ -13,12 +13,13 @@ from msgspec import Struct
 
 from features.instant import Instant
 from features.money import Money
+from features.presented_terms import Outcome
 from features.profiles import Profiles
 from serving.conditions import Subject, Value
 from serving.customer_facts import is_blocked
-from serving.decision import Decision, OfferUse
+from serving.decision import Decision, LearnedResponse, OfferUse
 from serving.offer_evaluation import Case
-from serving.offer_numbers import NO_NUMBERS, OfferNumbers, packed, packed_at
+from serving.offer_numbers import NO_NUMBERS, OfferNumbers, packed, packed_at, unpacked
 from serving.policy_version import policy_version
 from serving.refusal import Refusal
 from serving.targets import about
@@ -34,6 +35,19 @@ class ChannelCounts(Struct, frozen=True, array_like=True):
     sent: int
     responses: int
     purchase_lines: int
+
+
+class ResponseNumbers(Struct, frozen=True, array_like=True):
+    """:class:`serving.decision.LearnedResponse` of all offers; ``basis`` has a byte for each."""
+
+    outcome: Outcome
+    accept: OfferNumbers
+    uplift: OfferNumbers
+    basis: bytes
+
+    def unpacked(self, count: int) -> LearnedResponse:
+        basis = np.frombuffer(self.basis, dtype=np.int8)
+        return LearnedResponse(self.outcome, unpacked(self.accept, count), unpacked(self.uplift, count), basis)
 
 
 class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,6 +79,8 @@ class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     features: bytes = b""
     affinity: OfferNumbers | None = None
+    response: "ResponseNumbers | None" = None
+    """What was learned of responses, where anything was."""
     send_time: bytes = b""
     """By the hour of the week, for the channel that was settled on, if that is one of messages."""
     missing_versions: Mapping[str, str] = {}
@@ -109,6 +125,7 @@ def evidence_of(case: Case, decision: Decision, lost: Mapping[str, Refusal]) -> 
         target_spend=packed_at(bought, history.target_spend),
         features=b"" if predictions.features is None else predictions.features.tobytes(),
         affinity=None if predictions.affinity is None else packed(predictions.affinity),
+        response=None if predictions.response is None else _response(predictions.response),
         send_time=b"" if hours is None else hours.tobytes(),
         missing_versions=predictions.missing_versions,
         used_up=case.offers.used_up,
@@ -117,6 +134,10 @@ def evidence_of(case: Case, decision: Decision, lost: Mapping[str, Refusal]) -> 
         in_basket=in_basket,
         lost={offer_id: refusal.word for offer_id, refusal in lost.items()} if lost else {},
     )
+
+
+def _response(learned: LearnedResponse) -> ResponseNumbers:
+    return ResponseNumbers(learned.outcome, packed(learned.accept), packed(learned.uplift), learned.basis.tobytes())
 
 
 def encoded(evidence: Evidence) -> bytes:

@@ -62,10 +62,7 @@ def build_offer_table(
     standing = np.where(worth.is_cost_unknown, Refusal.COST_UNKNOWN, 0).astype(np.int8)
     rules = build_rules(ordered, standing)
     names = {product.product_id: product.name or product.product_id for product in products}
-    groups: dict[str | None, int] = {
-        offer.exclusive_group: number for number, offer in enumerate(ordered) if offer.exclusive_group
-    }
-    group = np.array([groups.get(offer.exclusive_group, -1) for offer in ordered], dtype=np.int64)
+    group = groups_of(ordered)
     table = OfferTable(
         offers=ordered,
         terms=terms,
@@ -79,6 +76,14 @@ def build_offer_table(
         prices={product.product_id: product.price for product in products if product.price is not None},
     )
     return with_usage(replace(table, version=version_of(content(table))), {})
+
+
+def groups_of(offers: Sequence[Offer]) -> NDArray[np.int64]:
+    """Of each offer the number of its exclusive group; -1 for none."""
+    numbers: dict[str | None, int] = {
+        offer.exclusive_group: number for number, offer in enumerate(offers) if offer.exclusive_group
+    }
+    return np.array([numbers.get(offer.exclusive_group, -1) for offer in offers], dtype=np.int64)
 
 
 def content(table: OfferTable) -> bytes:

@@ -144,6 +144,11 @@ class AssignRequest(Struct, frozen=True, kw_only=True):
     brand: Id | None = None
 
 
+class ExplainRequest(Struct, frozen=True, kw_only=True):
+    decision_id: Id
+    brand: Id | None = None
+
+
 class AssignAnswer(Struct, frozen=True):
     """``variant`` is null for a unit that the experiment leaves out."""
 

@@ -22,6 +22,7 @@ from serving.handlers.assign import assign
 from serving.handlers.catalogue import customers, offers, products
 from serving.handlers.customer import customer
 from serving.handlers.events import events
+from serving.handlers.explain import explain
 from serving.handlers.next_best_offer import next_best_offer
 from serving.handlers.score import score
 from serving.hook import FrontedService
@@ -32,6 +33,7 @@ from serving.schemas import (
     CustomerRequest,
     EventsAnswer,
     EventsRequest,
+    ExplainRequest,
     NextBestOfferAnswer,
     NextBestOfferRequest,
     RowsRequest,
@@ -48,6 +50,7 @@ CALLS: dict[str, Call] = {
     "/offers": offers,
     "/customer": customer,
     "/assign": assign,
+    "/explain": explain,
 }
 
 
@@ -103,6 +106,11 @@ class Lagniappe:
     async def assign(self, **fields: Any) -> Any:
         """The variant of a unit in a running experiment, without exposure."""
         return await self._call("/assign", fields)
+
+    @endpoint(ExplainRequest)
+    async def explain(self, **fields: Any) -> Any:
+        """A decision of the log made again: what it was made of, what was left out and why, how likely it was."""
+        return await self._call("/explain", fields)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # BentoML's decorators have no types
     def close(self) -> None:
