@@ -28,7 +28,7 @@ SEARCH_SPACE = {
     "learning_rate": Range(0.02, 0.2, is_log=True),
     "num_leaves": Range(4, 32, is_log=True),
     "min_data_in_leaf": Range(20, 400, is_log=True),
-    "feature_fraction": Range(0.3, 1.0),
+    "feature_fraction_bynode": Range(0.3, 1.0),
     "lambda_l2": Range(0.1, 50.0, is_log=True),
 }
 

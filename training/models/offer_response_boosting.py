@@ -27,7 +27,7 @@ DEFAULTS: dict[str, float | int] = {
     "learning_rate": 0.1,
     "num_leaves": 12,
     "min_data_in_leaf": 100,
-    "feature_fraction": 0.7,
+    "feature_fraction_bynode": 0.7,
     "bagging_fraction": 0.7,
     "lambda_l2": 5.0,
     "max_bin": 63,
