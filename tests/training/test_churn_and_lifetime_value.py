@@ -89,6 +89,18 @@ def test_one_row_predicts_as_in_a_batch(kind: Any, fitted: dict[Any, Any], snaps
     np.testing.assert_array_equal(alone, np.atleast_2d(outputs(fitted[kind], features, AS_OF).T).reshape(alone.shape))
 
 
+def test_what_each_feature_adds_sums_to_what_is_predicted(fitted: dict[Any, Any], snapshots: list[Snapshot]) -> None:
+    features, silent = snapshots[-1].features[:40], np.full((1, snapshots[-1].features.shape[1]), np.nan)
+    rows = np.concatenate([features, silent])
+    chances = fitted[ChurnModel].predict(rows, AS_OF)
+    means = fitted[LifetimeValueModel].mean(rows, AS_OF)
+
+    for kind, expected in ((ChurnModel, np.log(chances / (1 - chances))), (LifetimeValueModel, np.log(means))):
+        found = [fitted[kind].contributions(row, AS_OF) for row in rows]
+        np.testing.assert_allclose([one.score for one in found], expected, rtol=1e-9, atol=1e-9)
+        assert all(one.of_features.any() for one in found[:-1])
+
+
 @pytest.mark.parametrize("kind", MODELS)
 def test_the_same_seed_fits_the_same_model(kind: Any, fitted: dict[Any, Any], snapshots: list[Snapshot]) -> None:
     again = kind.fit(snapshots[:-1], {}, seed=0)

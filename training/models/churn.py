@@ -33,6 +33,7 @@ from training.models.manifest import read_manifest, write_manifest
 from training.models.own_rhythm import OwnRhythm
 from training.models.recency_frequency import RecencyFrequency
 from training.models.season import NO_SEASON, Season
+from training.models.tree_shap import Contributions, contributions
 from training.models.trees import FlatTrees
 from training.search_space import Range
 
@@ -131,6 +132,13 @@ class ChurnModel:
         """The chance of no purchase in the horizon from ``as_of`` on, for each row of feature vectors of then."""
         level = self.season.between(as_of, self.calibrated_at)
         return self.blend.probability(self.simple.predict_raw(features), self.trees.predict_raw(features), level)
+
+    def contributions(self, row: Floats, as_of: Instant) -> Contributions:
+        """What each feature of one vector adds to the log-odds of :meth:`predict`."""
+        simple = self.simple.contributions(row).times(self.blend.simple)
+        trees = contributions(self.trees.text, row).times(self.blend.trees)
+        level = self.season.between(as_of, self.calibrated_at)
+        return simple.plus(trees).shifted(self.blend.intercept + level)
 
     def save(self, folder: Path) -> None:
         self.trees.save(folder, TREES)

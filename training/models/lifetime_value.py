@@ -24,6 +24,7 @@ from training.models.lifetime_horizons import OtherHorizon
 from training.models.manifest import read_manifest, write_manifest
 from training.models.season import NO_SEASON, Season
 from training.models.spend_level import SpendLevel
+from training.models.tree_shap import Contributions, contributions
 from training.models.trees import FlatTrees
 from training.search_space import Range
 
@@ -136,6 +137,12 @@ class LifetimeValueModel:
         level = self.seasons.mean.between(as_of, self.calibrated_at)
         logarithm = self.levels.mean.logarithm(features) + (self.parts.mean.predict_raw(features) + level)
         return self.scale * np.exp(logarithm)
+
+    def contributions(self, row: Floats, as_of: Instant) -> Contributions:
+        """What each feature of one vector adds to the logarithm of :meth:`mean`."""
+        level = self.seasons.mean.between(as_of, self.calibrated_at)
+        trees = contributions(self.parts.mean.text, row)
+        return self.levels.mean.contributions(row).plus(trees).shifted(level + float(np.log(self.scale)))
 
     def total_interval(self, total: float) -> tuple[float, float]:
         """Where the actual total lies with 95 % confidence, given what :meth:`mean` sums up to over all customers."""

@@ -32,10 +32,15 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Without splits there is one leaf; else split 0 is the root."""
+    """Without splits there is one leaf; else split 0 is the root.
+
+    The counts are those of the rows that the tree was grown on, by split and by leaf.
+    """
 
     splits: list[Split]
     leaf_values: NDArray[np.float64]
+    split_counts: NDArray[np.float64]
+    leaf_counts: NDArray[np.float64]
 
 
 def parse_trees(text: str) -> tuple[int, list[Tree]]:
@@ -72,7 +77,12 @@ def _tree(fields: dict[str, str]) -> Tree:
         strict=True,
     )
     sets = _category_sets(fields)
-    return Tree([_split(*column, sets) for column in columns], np.array(fields["leaf_value"].split(), np.float64))
+    return Tree(
+        [_split(*column, sets) for column in columns],
+        leaf_values=_floats(fields["leaf_value"]),
+        split_counts=_floats(fields.get("internal_count", "")),
+        leaf_counts=_floats(fields.get("leaf_count", "")),
+    )
 
 
 def _split(feature: int, threshold: float, decision: int, left: int, right: int, sets: list[tuple[int, ...]]) -> Split:
@@ -94,6 +104,10 @@ def _category_sets(fields: dict[str, str]) -> list[tuple[int, ...]]:
         return []
     starts, words = _integers(fields["cat_boundaries"]), _integers(fields["cat_threshold"])
     return [tuple(words[start:stop]) for start, stop in pairwise(starts)]
+
+
+def _floats(text: str) -> NDArray[np.float64]:
+    return np.array(text.split(), np.float64)
 
 
 def _integers(text: str) -> list[int]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from features.compiled import compiled
 from features.vector import FEATURES
 from training.models.logistic import fit_logistic
+from training.models.tree_shap import Contributions
 
 Floats = NDArray[np.float64]
 
@@ -60,6 +61,14 @@ class RecencyFrequency:
         out = np.empty(len(features))
         _score(features, _COLUMNS[: len(self.weights)], self.means, self.weights, self.intercept, out)
         return out
+
+    def contributions(self, row: Floats) -> Contributions:
+        """To the log-odds of one feature vector, over those of somebody of whom nothing is known."""
+        columns = _COLUMNS[: len(self.weights)]
+        parts = self.weights * (np.log1p(np.maximum(row[columns], 0.0)) - self.means)
+        of_features = np.zeros(len(row))
+        np.add.at(of_features, columns, np.nan_to_num(parts))
+        return Contributions(self.intercept, of_features)
 
     def words(self) -> dict[str, Any]:
         """What a manifest says of it; :meth:`of` reads it back."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from features.compiled import compiled
 from features.vector import FEATURES
 from training.errors import TrainingError
+from training.models.tree_shap import Contributions
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +32,7 @@ _COLUMNS = np.array([FEATURES.index(name) for name, _ in DECAYED])
 _HALF_LIVES = np.array([days for _, days in DECAYED])
 _TENURE, _RECENCY = FEATURES.index("tenure_days"), FEATURES.index("days_since_last_order")
 _ORDERS = FEATURES.index("orders")
+_OF_INPUTS = np.array([*_COLUMNS, _RECENCY, _TENURE, _ORDERS, _RECENCY])
 _OF_LATE = len(DECAYED) + 1
 _INPUTS = _OF_LATE + 3
 _STEPS = 30
@@ -72,6 +74,17 @@ class SpendLevel:
         out = np.empty(len(features))
         _fill(features, _COLUMNS, _HALF_LIVES, self.means, self.weights, self.intercept, out)
         return out
+
+    def contributions(self, row: Floats) -> Contributions:
+        """To the logarithm for one feature vector; what two features do together is put to the one named first.
+
+        Those are the decayed sums with the tenure, and the days since the last order with the orders and the tenure.
+        """
+        logarithms = np.empty(_INPUTS)
+        _logarithms(row, _COLUMNS, _HALF_LIVES, logarithms)
+        of_features = np.zeros(len(row))
+        np.add.at(of_features, _OF_INPUTS, np.nan_to_num(self.weights * (logarithms - self.means)))
+        return Contributions(self.intercept, of_features)
 
     def words(self) -> dict[str, Any]:
         """What a manifest says of it; :meth:`of` reads it back."""
