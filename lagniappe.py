@@ -63,6 +63,7 @@ VERBS = {
         "experiments.off_policy_command:evaluate_policy",
         "What another policy would have earned, estimated from decisions that were logged with their propensities.",
     ),
+    "policy": Verb("serving.policy_command:policy", "How decisions are made: put a policy file in force, look back."),
     "brand": Verb("features.brand_commands:brand", "Settings of a brand."),
     "doctor": Verb(
         "serving.doctor:doctor",

@@ -11,18 +11,6 @@ UNITS = ("customer",)
 FACTS = ("channel", "segment", "tier")
 """What ``eligibility`` may ask about."""
 
-POLICY_RANGES = {
-    "epsilon": (0.0, 1.0),
-    "shortlist": (1.0, 1_000.0),
-    "least_value": (-1e9, 1e9),
-    "order_probability": (0.0, 1.0),
-    "spend_lift": (0.0, 10.0),
-    "retention_lift": (0.0, 1.0),
-    "decline_suppression_days": (0.0, 3_650.0),
-    "send_within_hours": (1.0, 8_760.0),
-}
-"""The parameters of the decision that a variant may set for its own customers, and between what."""
-
 DEFAULT_PRE_PERIOD_DAYS = 90.0
 DEFAULT_PLANNED_UNITS = 10_000
 

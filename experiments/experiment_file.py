@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from experiments.design import FACTS, METRICS, POLICY_RANGES, UNITS, Experiment, Layer, Variant
+from experiments.design import FACTS, METRICS, UNITS, Experiment, Layer, Variant
+from experiments.policy_numbers import OF_VARIANTS, read_number
 from features import instant
 from features.errors import FieldError
 from features.instant import Instant
@@ -169,13 +170,9 @@ def _parse_policy(field: str, value: object) -> dict[str, float]:
 
 
 def _parse_parameter(field: str, name: str, value: object) -> float:
-    if name not in POLICY_RANGES:
-        raise FieldError(field, name, f"one of {', '.join(POLICY_RANGES)}")
-    number = _parse_number(f"{field}.{name}", value)
-    low, high = POLICY_RANGES[name]
-    if not low <= number <= high:
-        raise FieldError(f"{field}.{name}", value, f"a number from {low:g} to {high:g}")
-    return number
+    if name not in OF_VARIANTS:
+        raise FieldError(field, name, f"one of {', '.join(OF_VARIANTS)}")
+    return float(read_number(f"{field}.{name}", name, value))
 
 
 def _parse_eligibility(field: str, value: object) -> dict[str, tuple[str, ...]]:

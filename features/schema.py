@@ -7,7 +7,7 @@ A partial index names its condition in ``info``: the keywords for it would impor
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-REVISION = "0003"
+REVISION = "0004"
 """The revision of ``migrations/`` that makes the tables below."""
 
 metadata = MetaData()
@@ -162,6 +162,19 @@ policies = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 """The policies by which decisions were made; ``version`` is a digest of the content."""
+
+applied_policies = Table(
+    "applied_policies",
+    metadata,
+    Column("brand", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("applied_at", BigInteger, nullable=False),
+    Column("applied_by", Text, nullable=False),
+    Column("restores", Integer),
+)
+"""What people put in force as a brand's policy; the newest version holds, and none is ever overwritten."""
 
 reservations = Table(
     "reservations",

@@ -23,6 +23,7 @@ from features.events import DEFAULT_BRAND
 from features.instant import Instant
 from features.store import Store
 from serving.answer import Targets, shown_targets
+from serving.applied_policy import holding_policy, latest_versions
 from serving.environment import Clock
 from serving.loaded_models import LoadedModel, ModelShelf, warm, with_models, without
 from serving.offer_table import OfferTable, OfferUsage, build_offer_table, with_usage
@@ -140,14 +141,18 @@ class Loader:
                 log.warning("the store cannot be looked at: %s", type(error).__name__)
 
     def _load(self, connection: Connection, seen: "_Seen") -> dict[str, BrandState]:
-        is_catalogue_same = self._seen is not None and self._seen.catalogue == seen.catalogue
+        before = self._seen
+        is_catalogue_same = before is not None and (before.catalogue, before.policies) == (
+            seen.catalogue,
+            seen.policies,
+        )
         named: list[Deployment] = []
         states = {}
         for brand in seen.brands:
             former = self._states.get(brand) if is_catalogue_same else None
             catalogue = former or self._usable_catalogue(connection, brand)
             states[brand] = self._treatments(connection, brand, catalogue, named)
-            warm(states[brand].models, states[brand].offers, self._policy)
+            warm(states[brand].models, states[brand].offers, states[brand].policy)
         self._shelf.keep_only(named)
         return states
 
@@ -156,17 +161,20 @@ class Loader:
         try:
             return self._catalogue(connection, brand)
         except (ArithmeticError, LookupError, TypeError, ValueError, msgspec.MsgspecError) as error:
-            self._report_once(f"the catalogue of brand {brand!r} cannot be used, the one before is: {error}")
+            what = f"the catalogue or the policy of brand {brand!r}"
+            self._report_once(f"{what} cannot be used, the one before is: {error}")
             return self.state(brand)
 
     def _catalogue(self, connection: Connection, brand: str) -> BrandState:
         brands = brands_sharing(connection, brand, "catalogue")
         offers, products = read_offers(connection, *brands), read_products(connection, *brands)
         terms = brand_terms(read_brand(connection, brand))
+        policy = holding_policy(connection, brand, self._policy)
         return BrandState(
-            build_offer_table(offers, products, terms, self._policy),
+            build_offer_table(offers, products, terms, policy),
             shown_targets(offers),
             {product.product_id: product.category for product in products},
+            policy=policy,
         )
 
     def _treatments(self, connection: Connection, brand: str, state: BrandState, named: list[Deployment]) -> BrandState:
@@ -184,7 +192,6 @@ class Loader:
         return replace(
             state,
             models=without(with_models(Models(), self._shelf.get_all(champions)), self._shelf.unloadable(champions)),
-            policy=self._policy,
             experiments=experiments,
             variant_models={key: self._shelf.get_all(some) for key, some in of_variants.items()},
         )
@@ -213,6 +220,7 @@ class _Seen:
     """What changes when anything of the states must be loaded anew."""
 
     catalogue: tuple[int, int, int]
+    policies: tuple[tuple[str, int], ...]
     deployment: int
     experiments: tuple[tuple[Any, ...], ...]
     brands: tuple[str, ...]
@@ -221,10 +229,12 @@ class _Seen:
 def _look(connection: Connection) -> _Seen:
     of = schema.experiments.c
     brands = {DEFAULT_BRAND}
-    for table in (schema.brands, schema.offers, schema.deployments, schema.experiments):
+    policies = latest_versions(connection)
+    for table in (schema.brands, schema.offers, schema.deployments, schema.experiments, schema.applied_policies):
         brands.update(connection.execute(select(table.c.brand).distinct()).scalars())
     return _Seen(
         catalogue=catalogue_version(connection),
+        policies=policies,
         deployment=connection.execute(select(func.max(schema.deployments.c.deployment_id))).scalar() or 0,
         experiments=tuple(tuple(row) for row in connection.execute(select(of.brand, of.name, of.version, of.state))),
         brands=tuple(sorted(brands)),

@@ -1,9 +1,16 @@
 """How decisions are made: the numbers that a person may turn, and what the brand has settled."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from features.brand import BrandSettings, QuietHours
 from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_SECOND
+from serving.policy_rules import NO_RULES, PLAIN_WEIGHTS, PolicyRules, Weights
+
+Exploration = Literal["epsilon_greedy", "softmax", "thompson"]
+DeclineScope = Literal["offer", "category", "kind", "group", "all"]
+EDITION = 2
+"""Of what decisions count and log; 1 is that of policies which were kept before there was a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,26 @@ class Policy:
     message_reservation_seconds: int = 24 * 60 * 60
     """The same for a message, from the moment at which it is to be sent."""
     message_channels: frozenset[str] = frozenset({"email", "push", "sms", "messenger", "mail", "phone"})
+    exploration: Exploration = "epsilon_greedy"
+    temperature: float = 1.0
+    """Of softmax: currency units."""
+    draws: int = 256
+    """Of Thompson sampling."""
+    prior_outcomes: float = 100.0
+    """How many outcomes a chance of acceptance is as sure as: where it is a prior,"""
+    borrowed_outcomes: float = 400.0
+    """where it was learned from similar offers,"""
+    learned_outcomes: float = 2_000.0
+    """and where it was learned from the offer itself."""
+    most_per_category: int = 0
+    """Offers of one category in a menu; 0 for any number."""
+    decline_scope: DeclineScope = "offer"
+    """What is not made again after a refusal: the offer, or all that is like it in this."""
+    unsubscribe_days: float = 0.0
+    """For how long after a channel was unsubscribed from no message goes by any; 0 turns it off."""
+    weights: Weights = PLAIN_WEIGHTS
+    rules: PolicyRules = NO_RULES
+    edition: int = EDITION
     personal_purposes: tuple[str, ...] = ("purchases", "browsing", "attributes")
     """A customer who refused all of these gets only offers that are not personalised."""
 
@@ -57,6 +84,11 @@ class Policy:
     def decline_suppression(self) -> int:
         """Microseconds."""
         return int(self.decline_suppression_days * MICROSECONDS_PER_DAY)
+
+    @property
+    def unsubscribe_quiet(self) -> int:
+        """Microseconds."""
+        return int(self.unsubscribe_days * MICROSECONDS_PER_DAY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
 """A policy as the store keeps it: whole, under a digest of its content. Its own ``version`` is a name, which may stay
 the same while a number changes."""
 
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import fields
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
-from features.errors import FieldError
 from serving.policy import Policy
+from serving.policy_file import parse_policy, with_file
 
 DIGEST_BYTES = 16
 _FIELDS = {each.name: each.type for each in fields(Policy)}
@@ -22,29 +23,23 @@ def policy_version(policy: Policy) -> str:
 
 
 def policy_body(policy: Policy) -> str:
-    return msgspec.json.encode(asdict(policy), order="deterministic").decode()
+    return msgspec.json.encode(policy, order="deterministic").decode()
 
 
 def policy_of(body: str | bytes) -> Policy:
     """The policy of a stored body; what it does not name, as it was not known then, has its default."""
-    known: dict[str, Any] = msgspec.json.decode(body)
-    return changed(Policy(), {name: value for name, value in known.items() if name in _FIELDS})
+    known: dict[str, Any] = {"edition": 1, **msgspec.json.decode(body)}
+    plain = {name: getattr(Policy(), name) for name in _FIELDS}
+    said = {name: value for name, value in known.items() if name in _FIELDS}
+    return msgspec.convert({**msgspec.to_builtins(plain), **said}, Policy, strict=True)
 
 
-def changed(policy: Policy, numbers: dict[str, Any]) -> Policy:
-    """The policy with some of what it says said otherwise.
+def changed(policy: Policy, document: Mapping[str, Any]) -> Policy:
+    """The policy with what a policy file, or anything that says it likewise, says otherwise.
 
     Raises
     ------
     FieldError
-        If a policy has nothing of that name, or not of that type.
+        If there is nothing of that name, or it must not say that.
     """
-    for name in numbers:
-        if name not in _FIELDS:
-            raise FieldError(name, numbers[name], f"one of {', '.join(_FIELDS)}")
-    try:
-        return msgspec.convert({**asdict(policy), **numbers}, Policy, strict=True)
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$.")
-        field = where.rstrip("`").partition("[")[0] or "policy"
-        raise FieldError(field, numbers.get(field), what.removeprefix("Expected ").partition(",")[0]) from error
+    return with_file(policy, parse_policy(document))

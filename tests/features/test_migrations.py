@@ -53,6 +53,7 @@ def test_profiles_of_the_first_revision_are_packed_anew(store: Store) -> None:
         connection.execute(text("CREATE INDEX reservations_by_offer ON reservations (brand, offer_id)"))
         connection.execute(text("DROP TABLE catalogues"))
         connection.execute(text("DROP TABLE policies"))
+        connection.execute(text("DROP TABLE applied_policies"))
         connection.execute(text("ALTER TABLE decisions DROP COLUMN evidence"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     url = None if store.is_sqlite else store.engine.url.render_as_string(hide_password=False)
