@@ -1,5 +1,6 @@
 """A decision in full: made again from the log, compared with what was answered, put into words for three readers."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,28 +10,29 @@ from sqlalchemy import Connection
 
 from experiments.exploration import uniforms
 from features.instant import to_iso
+from features.store import Store
 from features.vector import FEATURES
+from serving.contributions import (
+    SCALES,
+    ModelContributions,
+    ValueParts,
+    contributions_of,
+    load_versions,
+    value_parts,
+)
 from serving.decision import Candidate
+from serving.explained_words import customer_habit, told_to_readers
+from serving.instead import Instead, by_policy, by_version
 from serving.kept_contents import read_catalogue, read_policy
 from serving.logged_decision import FoundDecision, find
 from serving.offer_evaluation import Case
-from serving.policy import Policy
-from serving.policy_version import changed, policy_version
-from serving.replay import Difference, Replayed, differences, filters, logged_answer, rebuilt, replayed
+from serving.replay import Difference, differences, filters, logged_answer, moment_of, rebuilt, replayed
 from serving.schemas import NextBestOfferAnswer
-from serving.words import REASONS
+
+log = logging.getLogger(__name__)
 
 NO_EVIDENCE = "what it was made of is not kept: it was logged by an earlier version, or the customer was erased"
 NO_CONTENT = "the catalogue or the policy that it names is not in the store"
-_NOTHING_OFFERED = {"en": "No offer was made", "ru": "Предложение не сделано"}
-
-
-class Instead(Struct, frozen=True):
-    """What another policy would have answered."""
-
-    policy: str
-    answer: NextBestOfferAnswer
-    candidates: tuple[Candidate, ...]
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
@@ -55,33 +57,68 @@ class Explanation(Struct, frozen=True, kw_only=True):
     none_probability: float
     draw: dict[str, Any]
     versions: dict[str, Any]
+    contributions: dict[str, ModelContributions]
+    """By model, where its version is still there."""
+    value: dict[str, ValueParts]
+    """By offer that was made."""
     words: dict[str, dict[str, str]]
     instead: Instead | None = None
 
 
 def explain(
-    connection: Connection, decision_id: str, brand: str | None = None, other: Mapping[str, Any] | None = None
+    store: Store,
+    decision_id: str,
+    brand: str | None = None,
+    *,
+    policy: Mapping[str, Any] | None = None,
+    version: str | None = None,
 ) -> Explanation | None:
-    """The decision of that id, of a brand where one is named; ``other`` are the numbers of a policy to be tried on it.
+    """The decision of that id, of a brand where one is named.
+
+    ``policy`` are the numbers of another policy to be tried on it; ``version`` is another one of a model, as
+    ``churn:3``, or of all models that have it, as ``3``.
 
     Raises
     ------
     FieldError
-        If a policy has no such numbers.
+        If a policy has no such numbers, or there is no such version.
+    ModuleNotFoundError
+        If bulk history has to be read for another version and what reads it is not installed.
     """
+    with store.reading() as connection:
+        return _explained(store, connection, decision_id, brand, policy, version)
+
+
+def _explained(
+    store: Store,
+    connection: Connection,
+    decision_id: str,
+    brand: str | None,
+    policy: Mapping[str, Any] | None,
+    version: str | None,
+) -> Explanation | None:
     found = find(connection, decision_id)
     if found is None or brand not in (None, found.brand):
         return None
     case, cannot = _case(connection, found)
     again = None if case is None else replayed(found, case)
     differ = [] if again is None else differences(found, again)
+    answer = logged_answer(found)
+    moved = _contributions(store, connection, found)
+    value = {} if case is None else _values(case, answer)
+    habit = None if case is None else customer_habit(store, connection, found, case)
+    instead = None
+    if case is not None and policy:
+        instead = by_policy(found, case, policy)
+    elif case is not None and version is not None:
+        instead = by_version(store, connection, found, case, version)
     return Explanation(
         decision_id=decision_id,
         brand=found.brand,
         customer_id=found.customer_id,
         decided_at=to_iso(found.decided_at),
         request=_request(found),
-        answer=logged_answer(found),
+        answer=answer,
         is_identical=None if again is None else not differ,
         differences=differ,
         cannot=cannot,
@@ -96,8 +133,10 @@ def explain(
         none_probability=found.logged.none_probability,
         draw=_draw(found, case),
         versions=_versions(found),
-        words=_words(found),
-        instead=None if case is None or not other else _instead(found, case, other),
+        contributions=moved,
+        value=value,
+        words=told_to_readers(found, case, moved, value, habit),
+        instead=instead,
     )
 
 
@@ -110,6 +149,23 @@ def _case(connection: Connection, found: FoundDecision) -> tuple[Case | None, st
     if content is None or policy is None:
         return None, NO_CONTENT
     return rebuilt(found, evidence, content, policy), None
+
+
+def _contributions(store: Store, connection: Connection, found: FoundDecision) -> dict[str, ModelContributions]:
+    evidence = found.evidence
+    if evidence is None or not evidence.features:
+        return {}
+    features = np.frombuffer(evidence.features)
+    if len(features) != len(FEATURES):
+        return {}
+    versions = logged_answer(found).model_versions
+    wanted = {model: versions[model] for model in SCALES if model in versions}
+    loaded = load_versions(connection, store.workspace, found.brand, wanted, log.warning)
+    return {model: contributions_of(one, features, moment_of(found)) for model, one in loaded.items()}
+
+
+def _values(case: Case, answer: NextBestOfferAnswer) -> dict[str, ValueParts]:
+    return {one.offer_id: value_parts(case, one.offer_id, one.expected_value) for one in answer.offers}
 
 
 def _request(found: FoundDecision) -> dict[str, Any]:
@@ -142,29 +198,3 @@ def _versions(found: FoundDecision) -> dict[str, Any]:
         "policy_content": None if evidence is None else evidence.policy,
         "catalogue": None if evidence is None else evidence.catalogue,
     }
-
-
-def _instead(found: FoundDecision, case: Case, other: Mapping[str, Any]) -> Instead:
-    policy: Policy = changed(case.policy, dict(other))
-    again: Replayed = replayed(found, structs.replace(case, policy=policy))
-    return Instead(policy_version(policy), again.answer, again.decision.candidates)
-
-
-def _words(found: FoundDecision) -> dict[str, dict[str, str]]:
-    """For who looks at numbers, for who runs the programme, and for the customer, who is told of no score."""
-    answer = logged_answer(found)
-    if not answer.offers:
-        why = answer.no_offer_reason or ""
-        told = {language: f"{text}: {why}." for language, text in _NOTHING_OFFERED.items()}
-        number = f"none: probability {found.logged.none_probability:.4g}; {why}"
-        return {"analyst": {"en": number, "ru": number}, "marketer": told, "customer": {"en": "", "ru": ""}}
-    offer, among = answer.offers[0], len(found.logged.candidates)
-    analyst = {
-        "en": f"{offer.offer_id}: expected value {offer.expected_value:.4g}, chance of acceptance "
-        f"{offer.accept_probability:.4g}, propensity {offer.propensity:.4g}, among {among}.",
-        "ru": f"{offer.offer_id}: ожидаемая ценность {offer.expected_value:.4g}, вероятность принятия "
-        f"{offer.accept_probability:.4g}, вероятность выбора {offer.propensity:.4g}, из {among}.",
-    }
-    known = [REASONS[reason] for reason in offer.reasons if reason in REASONS]
-    marketer = {language: " ".join(reason[language] for reason in known) for language in ("en", "ru")}
-    return {"analyst": analyst, "marketer": marketer, "customer": dict(offer.words)}

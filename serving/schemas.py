@@ -145,8 +145,11 @@ class AssignRequest(Struct, frozen=True, kw_only=True):
 
 
 class ExplainRequest(Struct, frozen=True, kw_only=True):
+    """``version`` is another one of a model, as ``churn:3``, or of all models that have it, as ``3``."""
+
     decision_id: Id
     brand: Id | None = None
+    version: Id | None = None
 
 
 class AssignAnswer(Struct, frozen=True):

@@ -4,8 +4,9 @@ import asyncio
 
 import msgspec
 
-from serving.application import Application
-from serving.errors import NotFoundError
+from features.errors import FieldError
+from serving.application import Application, naming_what_is_missing
+from serving.errors import BadRequestError, NotFoundError
 from serving.explanation import Explanation
 from serving.explanation import explain as explained
 from serving.schemas import ExplainRequest, decoded
@@ -22,5 +23,8 @@ async def explain(application: Application, body: bytes) -> bytes:
 
 
 def _explained(application: Application, asked: ExplainRequest) -> Explanation | None:
-    with application.store.reading() as connection:
-        return explained(connection, asked.decision_id, asked.brand)
+    try:
+        with naming_what_is_missing():
+            return explained(application.store, asked.decision_id, asked.brand, version=asked.version)
+    except FieldError as error:
+        raise BadRequestError(str(error), field=error.field) from None
