@@ -59,6 +59,9 @@ VERBS = {
     ),
     "serve": Verb("serving.commands:serve", "Answer requests until told to stop."),
     "experiment": Verb("experiments.commands:experiment", "Controlled experiments."),
+    "decisions": Verb(
+        "serving.decisions_command:decisions", "The log of decisions with what came of each, as a file."
+    ),
     "evaluate-policy": Verb(
         "experiments.off_policy_command:evaluate_policy",
         "What another policy would have earned, estimated from decisions that were logged with their propensities.",

@@ -69,7 +69,7 @@ def presented(store: Store, brand: str, as_of: Instant | None, terms: ResponseTe
         try:
             make_log(duck, connection, store.lake, brand, before=as_of)
             end = as_of if as_of is not None else _just_after_last(duck)
-            _who_is_who(duck, connection, brand, as_of)
+            known_by_who_stays(duck, connection, brand, as_of)
             _presentations(duck, _answered_with_nothing(connection, brand, end))
             return _with_logged_propensities(connection, brand, _with_outcomes(duck, end, terms))
         finally:
@@ -81,7 +81,7 @@ def _just_after_last(duck: Any) -> Instant:
     return 0 if row[0] is None else int(row[0]) + 1
 
 
-def _who_is_who(duck: Any, connection: Connection, brand: str, as_of: Instant | None) -> None:
+def known_by_who_stays(duck: Any, connection: Connection, brand: str, as_of: Instant | None) -> None:
     """A view ``known`` of the log under the ids of those who stay."""
     rows = connection.execute(select(merges).where(merges.c.brand == brand)).all()
     of = roots([(row.merged_customer_id, row.customer_id, row.occurred_at) for row in rows], as_of)
@@ -151,7 +151,7 @@ def _with_outcomes(duck: Any, end: Instant, terms: ResponseTerms) -> Presented:
     duck.execute(f"CREATE TEMP VIEW over AS SELECT * FROM shown WHERE moment + {terms.window} <= {end}")
     told = duck.execute(f"SELECT count(*) FILTER (moment + {terms.window} > {end}), min(moment) FROM shown").fetchone()
     table = duck.execute(
-        f"SELECT over.*, coalesce(found.response, 0.0) AS response FROM over LEFT JOIN ({_response(terms)}) found "
+        f"SELECT over.*, coalesce(found.response, 0.0) AS response FROM over LEFT JOIN ({response_query(terms)}) found "
         "USING (row) ORDER BY row"
     ).to_arrow_table()
     propensity = table["propensity"].to_numpy(zero_copy_only=False).astype(np.float64)
@@ -167,7 +167,7 @@ def _with_outcomes(duck: Any, end: Instant, terms: ResponseTerms) -> Presented:
     )
 
 
-def _response(terms: ResponseTerms) -> str:
+def response_query(terms: ResponseTerms) -> str:
     """An SQL query of ``row`` and ``response``, of the rows of ``over`` that have one."""
     if terms.outcome is Outcome.ACCEPTED:
         return _ACCEPTED.format(window=terms.window)

@@ -39,7 +39,7 @@ def explain(
 
         if policy is not None and version is not None:
             raise FieldError("version", version, "either --version or --policy, not both")
-        other = None if policy is None else read_policy_file(policy).document
+        other = None if policy is None else read_policy_file(policy)
         found = explained(store, decision_id, brand, policy=other, version=version)
         if found is None:
             raise FieldError("decision_id", decision_id, "the id of a decision in the log", "not_found")

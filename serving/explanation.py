@@ -26,6 +26,7 @@ from serving.instead import Instead, by_policy, by_version
 from serving.kept_contents import read_catalogue, read_policy
 from serving.logged_decision import FoundDecision, find
 from serving.offer_evaluation import Case
+from serving.policy_file import PolicyFile, with_file
 from serving.replay import Difference, differences, filters, logged_answer, moment_of, rebuilt, replayed
 from serving.schemas import NextBestOfferAnswer
 
@@ -70,18 +71,18 @@ def explain(
     decision_id: str,
     brand: str | None = None,
     *,
-    policy: Mapping[str, Any] | None = None,
+    policy: PolicyFile | None = None,
     version: str | None = None,
 ) -> Explanation | None:
     """The decision of that id, of a brand where one is named.
 
-    ``policy`` are the numbers of another policy to be tried on it; ``version`` is another one of a model, as
-    ``churn:3``, or of all models that have it, as ``3``.
+    ``policy`` says what is to be otherwise in the policy; ``version`` is another one of a model, as ``churn:3``, or of
+    all models that have it, as ``3``.
 
     Raises
     ------
     FieldError
-        If a policy has no such numbers, or there is no such version.
+        If there is no such version.
     ModuleNotFoundError
         If bulk history has to be read for another version and what reads it is not installed.
     """
@@ -94,7 +95,7 @@ def _explained(
     connection: Connection,
     decision_id: str,
     brand: str | None,
-    policy: Mapping[str, Any] | None,
+    policy: PolicyFile | None,
     version: str | None,
 ) -> Explanation | None:
     found = find(connection, decision_id)
@@ -108,8 +109,8 @@ def _explained(
     value = {} if case is None else _values(case, answer)
     habit = None if case is None else customer_habit(store, connection, found, case)
     instead = None
-    if case is not None and policy:
-        instead = by_policy(found, case, policy)
+    if case is not None and policy is not None:
+        instead = by_policy(found, case, with_file(case.policy, policy))
     elif case is not None and version is not None:
         instead = by_version(store, connection, found, case, version)
     return Explanation(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from msgspec import Struct, structs
@@ -20,7 +19,7 @@ from serving.loaded_models import LoadedModel, with_models
 from serving.logged_decision import FoundDecision
 from serving.offer_evaluation import Case
 from serving.policy import Policy
-from serving.policy_version import changed, policy_version
+from serving.policy_version import policy_version
 from serving.predictions import (
     CHURN,
     FAVOURITE_PRODUCT,
@@ -57,14 +56,7 @@ class Instead(Struct, frozen=True):
     candidates: tuple[Candidate, ...]
 
 
-def by_policy(found: FoundDecision, case: Case, numbers: Mapping[str, Any]) -> Instead:
-    """
-    Raises
-    ------
-    FieldError
-        If a policy has no such numbers.
-    """
-    policy: Policy = changed(case.policy, dict(numbers))
+def by_policy(found: FoundDecision, case: Case, policy: Policy) -> Instead:
     return _decided(found, structs.replace(case, policy=policy), {})
 
 

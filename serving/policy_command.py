@@ -26,7 +26,8 @@ from serving.policy import Policy
 from serving.policy_file import read_policy_file
 from serving.policy_version import policy_version
 
-policy = typer.Typer(no_args_is_help=True, add_completion=False, help="How decisions are made.")
+HELP = "How decisions are made: put a policy file in force, look back."
+policy = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP)
 
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who applies it; default the user's name.")]
 
