@@ -18,7 +18,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.rank_probabilities import mixture_rank_probabilities, plackett_luce_rank_probabilities
+from experiments.rank_probabilities import (
+    mixture_menu_probability,
+    mixture_rank_probabilities,
+    plackett_luce_menu_probability,
+    plackett_luce_rank_probabilities,
+)
 from features.errors import FieldError
 
 Vector = NDArray[np.float64]
@@ -124,6 +129,23 @@ def menu_probabilities(
         return plackett_luce_rank_probabilities(_softmax(values, policy.temperature), none_index, ranks)
     rankings = _rankings(values, policy, deviations, seed)
     return mixture_rank_probabilities(rankings, policy.epsilon, none_index, ranks)
+
+
+def menu_probability(
+    values: Vector,
+    policy: Policy,
+    none_index: int,
+    limit: int,
+    menu: Sequence[int],
+    deviations: Vector | None = None,
+    seed: int = 0,
+) -> float:
+    """The chance that :func:`draw_menu` gives these candidates, none of them ``none``, in this order and no others."""
+    limit = min(limit, len(values))
+    if isinstance(policy, Softmax):
+        return plackett_luce_menu_probability(_softmax(values, policy.temperature), none_index, limit, menu)
+    rankings = _rankings(values, policy, deviations, seed)
+    return mixture_menu_probability(rankings, policy.epsilon, none_index, limit, menu)
 
 
 def draw_menu(

@@ -1,10 +1,13 @@
-"""The chance that a candidate stands at a rank of a menu drawn without replacement, exactly, for each way of drawing.
+"""The chance that a candidate stands at a rank of a menu drawn without replacement, and that the menu is this very one.
+
+Both are exact, for each way of drawing.
 
 A menu ends before ``none``: a candidate stands at a rank only if ``none`` was not drawn at an earlier one.
 Arrays are [rank, candidate]; the first row is the chance to be drawn first.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,8 @@ _LOG_STEP = 0.25
 """Of the trapezoidal rule over log time; the integrand is analytic there, its error is below 1e-15."""
 _LOG_START = -40.0
 _LARGEST_EXPONENT = 40.0
+_LONGEST_LOG = 700.0
+"""Beyond it time is no number any more; what is that unlikely is never drawn."""
 
 
 def mixture_rank_probabilities(rankings: NDArray[np.intp], epsilon: float, none_index: int, ranks: int) -> Vector:
@@ -26,6 +31,32 @@ def mixture_rank_probabilities(rankings: NDArray[np.intp], epsilon: float, none_
         reached = rankings[ends >= rank, rank]
         chances[rank] += np.bincount(reached, minlength=candidates) * ((1.0 - epsilon) / count)
     return chances
+
+
+def mixture_menu_probability(
+    rankings: NDArray[np.intp], epsilon: float, none_index: int, limit: int, menu: Sequence[int]
+) -> float:
+    """That the menu is this one, of up to ``limit``; a shorter one was ended by ``none``."""
+    count, candidates = rankings.shape
+    ended = [*menu, none_index] if len(menu) < limit else list(menu)
+    at_random = 1.0
+    for rank in range(len(ended)):
+        at_random /= candidates - rank
+    agreeing = (rankings[:, : len(ended)] == ended).all(axis=1).sum()
+    return float(epsilon * at_random + (1.0 - epsilon) * agreeing / count)
+
+
+def plackett_luce_menu_probability(weights: Vector, none_index: int, limit: int, menu: Sequence[int]) -> float:
+    """The same where each next one is drawn in proportion to the weights of those left."""
+    ended = [*menu, none_index] if len(menu) < limit else list(menu)
+    left, chance = weights.copy(), 1.0
+    for candidate in ended:
+        total = float(left.sum())
+        if total <= 0.0:  # nothing that could be drawn is left: the menu ends
+            break
+        chance *= float(left[candidate]) / total
+        left[candidate] = 0.0
+    return chance
 
 
 def _random_rank_probabilities(candidates: int, none_index: int, ranks: int) -> Vector:
@@ -44,7 +75,7 @@ def plackett_luce_rank_probabilities(weights: Vector, none_index: int, ranks: in
     times the chance that exactly ``rank - 1`` others, and not ``none``, have rung before.
     """
     rates = weights[weights > 0]
-    stop = math.log(_LARGEST_EXPONENT / rates.min())
+    stop = min(math.log(_LARGEST_EXPONENT) - math.log(rates.min()), _LONGEST_LOG)
     time = np.exp(np.arange(_LOG_START, stop + _LOG_STEP, _LOG_STEP))[:, np.newaxis]
     alive = np.exp(-time * weights)
     density = weights * time * alive * _LOG_STEP

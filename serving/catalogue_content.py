@@ -34,6 +34,8 @@ class Content(Struct, frozen=True, kw_only=True):
     terms: dict[str, Any]
     phrases: tuple[Phrases, ...]
     columns: dict[str, Column]
+    categories: tuple[tuple[str, ...], ...] = ()
+    """Of each offer; of none where an earlier version kept the content."""
 
     def column(self, name: str) -> NDArray[Any]:
         """
@@ -55,14 +57,25 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 def content_of(
-    offers: Sequence[Offer], terms: BrandTerms, phrases: Sequence[Phrases], columns: Mapping[str, NDArray[Any]]
+    offers: Sequence[Offer],
+    terms: BrandTerms,
+    phrases: Sequence[Phrases],
+    columns: Mapping[str, NDArray[Any]],
+    categories: Sequence[tuple[str, ...]],
 ) -> bytes:
     """The content as bytes, which are the same wherever and whenever it is the same."""
     said = {name: getattr(terms, name) for name in BrandTerms.__slots__}
     quiet = terms.quiet_hours and terms.quiet_hours.model_dump(by_alias=True)
     kept = {name: (column.dtype.str, column.tobytes()) for name, column in columns.items()}
-    content = Content(offers=tuple(offers), terms={**said, "quiet_hours": quiet}, phrases=tuple(phrases), columns=kept)
-    return _encode(content)
+    return _encode(
+        Content(
+            offers=tuple(offers),
+            terms={**said, "quiet_hours": quiet},
+            phrases=tuple(phrases),
+            columns=kept,
+            categories=tuple(categories),
+        )
+    )
 
 
 def version_of(content: bytes) -> str:

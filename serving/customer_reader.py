@@ -1,8 +1,8 @@
 """What the store knows of customers, read afresh for every request: what was just posted counts at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,10 +29,12 @@ SELECT asked.brand, asked.customer_id,
 FROM asked
 """
 """All at once, as JSON where there are several: after a commit each further question costs as much as the first."""
-_USES_SQLITE = "json_group_array(json_array(r.offer_id, r.decided_at, r.state, r.expires_at))"
-_USES_POSTGRESQL = "json_agg(json_build_array(r.offer_id, r.decided_at, r.state, r.expires_at))::text"
+_USES_SQLITE = "json_group_array(json_array(r.offer_id, r.decided_at, r.state, r.expires_at{channel}))"
+_USES_POSTGRESQL = "json_agg(json_build_array(r.offer_id, r.decided_at, r.state, r.expires_at{channel}))::text"
+_CHANNEL = ", (SELECT d.channel FROM decisions d WHERE d.decision_id = r.decision_id)"
 MOST_AT_ONCE = 16
 """Customers of one question; each number of them is a statement of its own."""
+_Statements = Sequence[Callable[..., Sequence[Any]]]
 _LONGEST_CHAIN = 64
 """Of merges; a longer one is followed no further."""
 
@@ -61,12 +63,8 @@ class CustomerReader:
 
     def __init__(self, store: Store) -> None:
         questions = Questions(store)
-        holding = ", ".join(f"'{state}'" for state in HOLDING)
-        uses = _USES_SQLITE if store.is_sqlite else _USES_POSTGRESQL
-        self._known = [
-            questions.rows(_KNOWN.format(asked=", ".join(["(?, ?)"] * count), uses=uses, holding=holding))
-            for count in range(1, MOST_AT_ONCE + 1)
-        ]
+        self._known = _statements(questions, store.is_sqlite, "")
+        self._known_with_channels = _statements(questions, store.is_sqlite, _CHANNEL)
         self._merged_into = questions.value("SELECT customer_id FROM merges WHERE brand = ? AND merged_customer_id = ?")
         self._identified = questions.value(
             "SELECT customer_id FROM identifiers WHERE brand = ? AND kind = ? AND value = ?"
@@ -77,26 +75,30 @@ class CustomerReader:
         """:meth:`people` of one."""
         return self.people([named])[0]
 
-    def people(self, named: Sequence[Named]) -> list[tuple[str, CustomerState]]:
+    def people(self, named: Sequence[Named], *, with_channels: bool = False) -> list[tuple[str, CustomerState]]:
         """The id that stands for each person now, merges followed, and what is known under it, as last committed.
 
-        A profile that is not there is ``None``; so is everything of a person never heard of.
+        A profile that is not there is ``None``; so is everything of a person never heard of. By which channels offers
+        went before is told where it is asked for: it costs a look at each decision.
         """
         ids = [(one.brand, one.customer_id or self._of_identifiers(one)) for one in named]
-        known = self._read(list(dict.fromkeys(ids)))
+        statements = self._known_with_channels if with_channels else self._known
+        known = self._read(list(dict.fromkeys(ids)), statements)
         return [known[one] for one in ids]
 
-    def _read(self, ids: Sequence[_Id], *, is_resolved: bool = False) -> dict[_Id, tuple[str, CustomerState]]:
+    def _read(
+        self, ids: Sequence[_Id], statements: _Statements, *, is_resolved: bool = False
+    ) -> dict[_Id, tuple[str, CustomerState]]:
         known: dict[_Id, tuple[str, CustomerState]] = {}
         merged: dict[_Id, str] = {}
         for start in range(0, len(ids), MOST_AT_ONCE):
             some = ids[start : start + MOST_AT_ONCE]
-            rows = [_Row(*row) for row in self._known[len(some) - 1](*chain.from_iterable(some))]
+            rows = [_Row(*row) for row in statements[len(some) - 1](*chain.from_iterable(some))]
             known |= _states([row for row in rows if row.stays is None or is_resolved])
             merged |= {(row.brand, row.customer_id): row.stays for row in rows if row.stays is not None}
         if merged and not is_resolved:
             stay = {(brand, one): (brand, self.resolve(brand, stays)) for (brand, one), stays in merged.items()}
-            those = self._read(list(dict.fromkeys(stay.values())), is_resolved=True)
+            those = self._read(list(dict.fromkeys(stay.values())), statements, is_resolved=True)
             known |= {one: those[stays] for one, stays in stay.items()}
         return known
 
@@ -119,6 +121,16 @@ class CustomerReader:
             if found is not None:
                 return str(found)
         return anonymous_id(dict(named.identifiers))
+
+
+def _statements(questions: Questions, is_sqlite: bool, channel: str) -> _Statements:
+    """By the number of customers asked for, less one."""
+    holding = ", ".join(f"'{state}'" for state in HOLDING)
+    uses = (_USES_SQLITE if is_sqlite else _USES_POSTGRESQL).format(channel=channel)
+    return [
+        questions.rows(_KNOWN.format(asked=", ".join(["(?, ?)"] * count), uses=uses, holding=holding))
+        for count in range(1, MOST_AT_ONCE + 1)
+    ]
 
 
 def _states(rows: Sequence[_Row]) -> dict[_Id, tuple[str, CustomerState]]:

@@ -57,6 +57,8 @@ class OfferUse(Struct, frozen=True, array_like=True):
     state: str
     """One of ``HOLDING``, or ``RELEASED``."""
     expires_at: Instant
+    channel: str | None = None
+    """By which it went, where that was asked for."""
 
     def is_held_at(self, now: Instant) -> bool:
         """A reservation that nobody saw in time is released, though no sweep came by yet."""
@@ -133,13 +135,49 @@ class ChosenOffer(Struct, frozen=True):
         return self.offer.offer_id
 
 
-class Candidate(Struct, frozen=True):
-    """An action that could have been taken, for the log; ``probability`` is that of standing first."""
+class Candidate(Struct, frozen=True, omit_defaults=True):
+    """An action that could have been taken, for the log; ``probability`` is that of standing first.
+
+    ``score`` is what it was ranked by, where a policy has that differ from the expected value.
+    """
 
     offer_id: str
     expected_value: float
     accept_probability: float
     probability: float
+    score: float | None = None
+
+
+class WouldBe(Struct, frozen=True):
+    """One offer of the menu that would have been answered."""
+
+    offer_id: str
+    rank: int
+    propensity: float
+    expected_value: float
+
+
+class Imitation(Struct, frozen=True, omit_defaults=True):
+    """What would have been answered had no present rule been imitated; ``candidates`` as of a decision."""
+
+    rule: str
+    offers: tuple[WouldBe, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+
+
+class Account(Struct, frozen=True, omit_defaults=True):
+    """What a decision gave up, in currency units of expected value, and how likely its whole menu was.
+
+    ``exploration_cost`` is what the most valuable menu was expected to bring, less the mean over all that could have
+    been drawn; ``diversity_price`` what the best menu without limits on categories would have brought beyond the best
+    one with them.
+    """
+
+    exploration_cost: float = 0.0
+    diversity_price: float = 0.0
+    menu_probability: float | None = None
+    """Of the offers in this order and no others; ``None`` where one offer at most was asked for."""
+    imitation: Imitation | None = None
 
 
 class Decision(Struct, frozen=True):
@@ -162,6 +200,8 @@ class Decision(Struct, frozen=True):
     fallback: str | None
     codes: bytes = b""
     """Of each offer of the table the number of its refusal, 0 where it could be made."""
+    account: Account | None = None
+    """``None`` by policies of before there were accounts."""
 
     @property
     def is_of_block(self) -> bool:

@@ -99,7 +99,9 @@ def _decide_one_by_one(application: "Application", waiting: Sequence[WaitingQues
 
 
 def inquiries_of(application: "Application", questions: Sequence[Question], now: Instant) -> list[Inquiry]:
-    people = application.reader.people([question.named for question in questions])
+    named, reader = [question.named for question in questions], application.reader
+    asks = application.loader.asks_for_channels
+    people = reader.people(named, with_channels=True) if asks else reader.people(named)
     return [
         Inquiry(question, _request(question, person, now), customer)
         for question, (person, customer) in zip(questions, people, strict=True)

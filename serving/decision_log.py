@@ -275,4 +275,5 @@ def _logged(entry: Entry, decision: Decision, kept: Kept) -> LoggedDecision:
         lifetime_value=predictions.lifetime_value,
         horizon_days=predictions.horizon_days,
         fallbacks=dict(predictions.fallbacks),
+        account=decision.account,
     )

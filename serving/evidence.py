@@ -4,7 +4,7 @@ Of the customer it holds what bore on the decision and no more: of the profile n
 for each offer; of the attributes those that some offer asks for. What is the same for everybody is named by its digest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -15,14 +15,16 @@ from features.instant import Instant
 from features.money import Money
 from features.presented_terms import Outcome
 from features.profiles import Profiles
-from serving.conditions import Subject, Value
+from serving.conditions import Condition, Subject, Value
 from serving.customer_facts import is_blocked
 from serving.decision import Decision, LearnedResponse, OfferUse
 from serving.offer_evaluation import Case
 from serving.offer_numbers import NO_NUMBERS, OfferNumbers, packed, packed_at, unpacked
 from serving.policy_version import policy_version
 from serving.refusal import Refusal
+from serving.rule_table import rule_table
 from serving.targets import about
+from serving.unsubscribing import unsubscribed_at
 from serving.value_inputs import facts
 
 CONSENT = "consent:"
@@ -63,14 +65,16 @@ class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_blocked: bool = False
     consents: Mapping[str, Any] = {}
     """The latest word on each purpose and channel."""
+    unsubscribed_at: Instant | None = None
+    """When messages were last refused, where the policy asks."""
     tier: Value = None
     attributes: Mapping[str, Value] = {}
-    """Those that some offer asks for."""
+    """Those that some offer, or the policy, asks for."""
     timezone: str = ""
     channels: tuple[ChannelCounts, ...] = ()
     """Where there was a channel to choose."""
     uses: tuple[OfferUse, ...] = ()
-    """Of offers that have a cap per customer."""
+    """Of offers that have a cap per customer; of all where the policy limits what is offered."""
     declines: tuple[tuple[str, Instant], ...] = ()
     orders: int = 0
     mean_order: float | None = None
@@ -101,23 +105,25 @@ def evidence_of(case: Case, decision: Decision, lost: Mapping[str, Refusal]) -> 
     """What ``decision`` was made of; ``lost`` are the offers that could not be had in the end."""
     customer, history, predictions = case.customer, case.history, case.predictions
     profile, own = customer.profile, customer.customer
-    asks = case.offers.rules.conditions
-    is_message = decision.channel in case.policy.message_channels
+    asks = _asks(case)
+    policy = case.policy
+    is_message = decision.channel in policy.message_channels
     hours = predictions.hours_of(decision.channel) if is_message else None
     bought = history.target_lines.nonzero()[0]
     prices, in_basket = _basket(case)
     return Evidence(
         catalogue=case.offers.version,
-        policy=policy_version(case.policy),
+        policy=policy_version(policy),
         heard_until=None if profile is None else int(profile.last_event_at[0]),
         has_entry=own is not None,
         is_blocked=is_blocked(customer),
         consents=_consents(profile),
-        tier=_tier(case) if asks else None,
-        attributes=_attributes(case) if asks else {},
+        unsubscribed_at=unsubscribed_at(customer, policy) if policy.unsubscribe_days else None,
+        tier=_tier(case, asks) if asks else None,
+        attributes=_attributes(case, asks) if asks else {},
         timezone=customer.timezone or (own is not None and own.timezone) or "",
         channels=_channels(case, profile),
-        uses=tuple(use for use in customer.uses if use.offer_id in case.offers.rules.caps),
+        uses=_uses(case),
         declines=tuple(history.declines),
         orders=history.orders,
         mean_order=history.mean_order,
@@ -164,16 +170,28 @@ def _consents(profile: Profiles | None) -> dict[str, Any]:
     return {name: word[1] for name, word in profile.states[0].items() if name.startswith(CONSENT)}
 
 
-def _tier(case: Case) -> Value:
+def _asks(case: Case) -> Collection[Condition]:
+    """The conditions that bear on the decision."""
+    of_offers = [condition for condition, _ in case.offers.rules.conditions]
+    table = rule_table(case.policy, case.offers)
+    return of_offers if table is None else {*of_offers, *table.asks}
+
+
+def _tier(case: Case, asks: Collection[Condition]) -> Value:
     known = facts(case.request.decided_at, case.customer, case.predictions)
-    is_asked = any(condition.subject is Subject.TIER for condition, _ in case.offers.rules.conditions)
+    is_asked = any(condition.subject is Subject.TIER for condition in asks)
     return known(Subject.TIER, "tier") if is_asked else None
 
 
-def _attributes(case: Case) -> dict[str, Value]:
+def _attributes(case: Case, asks: Collection[Condition]) -> dict[str, Value]:
     known = facts(case.request.decided_at, case.customer, case.predictions)
-    asked = {one.name for one, _ in case.offers.rules.conditions if one.subject is Subject.ATTRIBUTE}
+    asked = {one.name for one in asks if one.subject is Subject.ATTRIBUTE}
     return {name: known(Subject.ATTRIBUTE, name) for name in sorted(asked)}
+
+
+def _uses(case: Case) -> tuple[OfferUse, ...]:
+    uses, caps = case.customer.uses, case.offers.rules.caps
+    return tuple(uses) if case.policy.rules.limits else tuple(use for use in uses if use.offer_id in caps)
 
 
 def _channels(case: Case, profile: Profiles | None) -> tuple[ChannelCounts, ...]:

@@ -116,6 +116,11 @@ class Loader:
         """The brand as last loaded; one that the store does not know has no offers and no models."""
         return self._states.get(brand) or BrandState(build_offer_table([], [], BrandTerms(brand), self._policy))
 
+    @property
+    def asks_for_channels(self) -> bool:
+        """Whether some brand's policy asks by which channels offers went before."""
+        return any(state.policy.rules.asks_for_channels for state in self._states.values())
+
     def look_now(self) -> None:
         """Have the store looked at at once, in the background."""
         self._wake.set()

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from features.instant import Instant
 from features.schema import decisions
-from serving.decision import Candidate, DecisionRequest
+from serving.decision import Account, Candidate, DecisionRequest
 from serving.evidence import Evidence, decoded
 
 NOT_SENT = msgspec.Raw()
@@ -35,6 +35,8 @@ class LoggedDecision(Struct, kw_only=True, omit_defaults=True):
     lifetime_value: float | None = None
     horizon_days: float | None = None
     fallbacks: dict[str, str] = {}
+    account: Account | None = None
+    """What the decision gave up, and what else would have been answered."""
 
 
 class FoundDecision(Struct, frozen=True):

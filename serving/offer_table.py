@@ -14,6 +14,7 @@ from serving.catalogue_content import content_of, version_of
 from serving.eligibility import Rules, build_rules
 from serving.policy import BrandTerms, Policy
 from serving.refusal import Codes, Refusal
+from serving.rule_columns import categories_of
 from serving.targets import build_targets
 from serving.words import Phrases, phrases
 
@@ -46,6 +47,8 @@ class OfferTable:
     has_groups: bool
     prices: Mapping[str, Money]
     """By product, where the catalogue tells."""
+    categories: tuple[tuple[str, ...], ...] = ()
+    """Of each offer, that which it mostly is of first."""
     version: str = ""
     """Digest of :func:`content`; without one the table is of no catalogue that decisions could be made of."""
     used_up: Mapping[int, int] = field(default_factory=dict)
@@ -63,6 +66,7 @@ def build_offer_table(
     rules = build_rules(ordered, standing)
     names = {product.product_id: product.name or product.product_id for product in products}
     group = groups_of(ordered)
+    by_product = {product.product_id: product.category for product in products}
     table = OfferTable(
         offers=ordered,
         terms=terms,
@@ -74,6 +78,7 @@ def build_offer_table(
         group=group,
         has_groups=bool((group >= 0).any()),
         prices={product.product_id: product.price for product in products if product.price is not None},
+        categories=tuple(categories_of(offer, by_product) for offer in ordered),
     )
     return with_usage(replace(table, version=version_of(content(table))), {})
 
@@ -90,7 +95,7 @@ def content(table: OfferTable) -> bytes:
     """All of the table that decisions may be made of, but for what was given away."""
     columns = {name: getattr(table.worth, name) for name in Worth.__slots__}
     columns |= {"standing": table.standing, "is_everything": table.targets.is_everything}
-    return content_of(table.offers, table.terms, table.phrases, columns)
+    return content_of(table.offers, table.terms, table.phrases, columns, table.categories)
 
 
 def with_usage(table: OfferTable, usage: Mapping[str, OfferUsage]) -> OfferTable:

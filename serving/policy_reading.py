@@ -132,8 +132,10 @@ def boost_of(timezone: str) -> Reader[Boost]:
 def exclusion_of(timezone: str) -> Reader[Exclusion]:
     def read(field: str, value: object) -> Exclusion:
         known = fields_of(field, value, (*_NAMES_OF_SCOPE, "yields_to", *_NAMES_OF_WHEN))
-        if "yields_to" in known and "offers" not in known:
-            raise FieldError(within(field, "offers"), None, "the offers that yield", "missing")
+        if "yields_to" in known:
+            if "offers" not in known:
+                raise FieldError(within(field, "offers"), None, "the offers that yield", "missing")
+            fields_of(field, value, ("offers", "yields_to", *_NAMES_OF_WHEN))
         exclusion = Exclusion(
             _scope(field, known),
             _given(field, known, "yields_to", listed(name_of), ()),

@@ -10,7 +10,7 @@ from features.catalogue import read_customers
 from features.entities import Customer
 from features.instant import Instant
 from features.profiles import Profiles
-from features.schema import reservations
+from features.schema import decisions, reservations
 from serving.decision import RELEASED, CustomerState, OfferUse
 
 BATCH = 2_000
@@ -49,12 +49,12 @@ def read_population(connection: Connection, brand: str, profiles: Profiles, as_o
 
 def _uses(connection: Connection, brand: str, as_of: Instant) -> dict[str, list[OfferUse]]:
     of = reservations.c
-    query = select(of.customer_id, of.offer_id, of.decided_at, of.state, of.expires_at).where(
-        of.brand == brand, of.decided_at < as_of, of.state != RELEASED
-    )
+    decided = reservations.outerjoin(decisions, decisions.c.decision_id == of.decision_id)
+    query = select(of.customer_id, of.offer_id, of.decided_at, of.state, of.expires_at, decisions.c.channel)
+    query = query.select_from(decided).where(of.brand == brand, of.decided_at < as_of, of.state != RELEASED)
     uses: dict[str, list[OfferUse]] = {}
     for row in connection.execute(query):
-        use = OfferUse(row.offer_id, row.decided_at, row.state, row.expires_at)
+        use = OfferUse(row.offer_id, row.decided_at, row.state, row.expires_at, row.channel)
         if use.is_held_at(as_of):
             uses.setdefault(row.customer_id, []).append(use)
     return uses

@@ -13,6 +13,8 @@ HIGH_RISK = 0.5
 NO_OFFERS = "no_offers"
 NOTHING_ELIGIBLE = "nothing_eligible"
 NOTHING_WORTH_IT = "nothing_worth_its_cost"
+NO_RULE_MATCHES = "no_rule_matches"
+"""Where a present rule is imitated."""
 
 
 def reasons_for(
@@ -22,9 +24,13 @@ def reasons_for(
     predictions: Predictions,
     *,
     is_explored: bool,
+    by_rule: str | None = None,
 ) -> tuple[str, ...]:
-    """The reasons for one offer, the one that speaks most for it first; what its response rests on always last."""
-    reasons = []
+    """The reasons for one offer, the one that speaks most for it first; what its response rests on always last.
+
+    ``by_rule`` is the reason where it is no model's but a rule's.
+    """
+    reasons = [] if by_rule is None else [by_rule]
     if not offers.targets.is_everything[row]:
         lines = history.target_lines[row]
         reasons.append(OFTEN if lines >= OFTEN_LINES else BEFORE if lines else NEW)

@@ -10,7 +10,11 @@ Codes = NDArray[np.int8]
 
 
 class Refusal(IntEnum):
-    """Why an offer is not made. Where several hold, the last in this order is told."""
+    """Why an offer is not made. Their numbers are logged, so a new one comes last.
+
+    Where several hold, the last in this order up to ``CONTACT_BLOCKED`` is told; those after it are told only of offers
+    that nothing else refuses.
+    """
 
     COST_UNKNOWN = auto()
     CONDITION_UNKNOWN = auto()
@@ -34,6 +38,19 @@ class Refusal(IntEnum):
     NOT_YET_VALID = auto()
     EXPIRED = auto()
     CONTACT_BLOCKED = auto()
+    UNSUBSCRIBED_RECENTLY = auto()
+    """Of messages, for as long as the policy says after a channel was unsubscribed from."""
+    EXCLUDED_BY_POLICY = auto()
+    YIELDS_TO_ANOTHER = auto()
+    TOO_SOON = auto()
+    """Within the policy's gap after the last offer."""
+    OFFERED_ENOUGH = auto()
+    """As many as the policy allows in its window."""
+    SIMILAR_DECLINED = auto()
+    DIVERSITY = auto()
+    """A menu holds enough of its category."""
+    FIRST_PASS = auto()
+    """It could be made, but others are worth more: it was not on the shortlist that is drawn from."""
 
     @property
     def word(self) -> str:

@@ -32,6 +32,7 @@ from serving.offer_numbers import unpacked
 from serving.offer_table import OfferTable, groups_of
 from serving.policy import Policy
 from serving.refusal import WORDS, Refusal
+from serving.rule_columns import categories_of
 from serving.schemas import NextBestOfferAnswer
 
 _answer = msgspec.json.Decoder(NextBestOfferAnswer).decode
@@ -104,12 +105,14 @@ def differences(found: FoundDecision, again: Replayed) -> list[Difference]:
     said = {
         "answer": logged_answer(found),
         "candidates": logged.candidates,
+        "account": logged.account,
         "none_probability": logged.none_probability,
         "refusals": b"" if found.evidence is None else found.evidence.codes,
     }
     told = {
         "answer": again.answer,
         "candidates": decision.candidates,
+        "account": decision.account,
         "none_probability": decision.none_probability,
         "refusals": decision.codes,
     }
@@ -157,6 +160,7 @@ def _table(found: FoundDecision, evidence: Evidence, content: Content) -> OfferT
         prices={line.product_id: price for line, price in prices if price is not None},
         version=evidence.catalogue,
         used_up=evidence.used_up,
+        categories=content.categories or tuple(categories_of(offer, {}) for offer in offers),
     )
 
 
@@ -203,7 +207,10 @@ def _profile(customer_id: str, evidence: Evidence) -> Profiles | None:
         purchase_lines=np.array([one.purchase_lines for one in counted], dtype=np.int64),
         vocabulary=[one.channel for one in counted],
     )
-    states: Any = [{name: (0, value) for name, value in known.items() if value is not None}]
+    refused_at = evidence.unsubscribed_at or 0
+    states: Any = [
+        {name: (refused_at if value == "refused" else 0, value) for name, value in known.items() if value is not None}
+    ]
     return replace(empty([customer_id]), channels=channels, states=states)
 
 

@@ -25,6 +25,8 @@ RISK = "may_not_come_back"
 FREE = "costs_nothing"
 FIRST = "priority"
 EXPLORED = "explored"
+PINNED = "pinned"
+IMITATED = "present_rule"
 
 REASONS: Mapping[str, Words] = {
     PRIOR: {
@@ -50,6 +52,8 @@ REASONS: Mapping[str, Words] = {
         "en": "Chosen at random, with a known small probability, to learn how customers respond.",
         "ru": "Выбрано случайно, с известной малой вероятностью, чтобы узнать, как клиенты откликаются.",
     },
+    PINNED: {"en": "The policy puts this offer first.", "ru": "Правила ставят это предложение первым."},
+    IMITATED: {"en": "The present rule gives this offer.", "ru": "Предложение даёт действующее правило."},
 }
 """To whoever runs the programme, not to the customer."""
 
