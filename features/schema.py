@@ -173,6 +173,7 @@ applied_policies = Table(
     Column("applied_at", BigInteger, nullable=False),
     Column("applied_by", Text, nullable=False),
     Column("restores", Integer),
+    Column("finding", Text),
 )
 """What people put in force as a brand's policy; the newest version holds, and none is ever overwritten."""
 

@@ -25,7 +25,8 @@ from serving.rule_columns import categories_of, require_some_left
 
 
 class AppliedPolicy(Struct, frozen=True):
-    """``document`` is what was written; ``restores`` the version whose document this is again."""
+    """``document`` is what was written; ``restores`` the version whose document this is again; ``finding`` is what the
+    log of decisions said of it before it was let in force."""
 
     brand: str
     version: int
@@ -34,9 +35,12 @@ class AppliedPolicy(Struct, frozen=True):
     applied_at: Instant
     applied_by: str
     restores: int | None = None
+    finding: str | None = None
 
 
-def apply_policy(connection: Connection, brand: str, given: PolicyFile, by: str, now: Instant) -> AppliedPolicy:
+def apply_policy(
+    connection: Connection, brand: str, given: PolicyFile, by: str, now: Instant, finding: str | None = None
+) -> AppliedPolicy:
     """Have the policy hold from now on; what held before stays in the store.
 
     Raises
@@ -44,12 +48,27 @@ def apply_policy(connection: Connection, brand: str, given: PolicyFile, by: str,
     FieldError
         If it extends what it cannot, or names what the brand's catalogue, where there is one, does not know.
     """
+    require_applicable(connection, brand, given)
+    name = given.name or f"policy {_latest(connection, brand) + 1}"
+    return _insert(connection, brand, name, given.document, by, now, finding=finding)
+
+
+def require_applicable(connection: Connection, brand: str, given: PolicyFile) -> None:
+    """
+    Raises
+    ------
+    FieldError
+        As :func:`apply_policy`.
+    """
     if given.extends is not None and (given.extends != DEFAULT_BRAND or brand == DEFAULT_BRAND):
         expected = "default, in the policy of another brand: nothing else can be extended"
         raise FieldError("extends", given.extends, expected)
-    base = holding_policy(connection, DEFAULT_BRAND) if given.extends else Policy()
-    _require_catalogue(connection, brand, with_file(base, given).rules)
-    return _insert(connection, brand, given.name or f"policy {_latest(connection, brand) + 1}", given.document, by, now)
+    _require_catalogue(connection, brand, whole_policy(connection, given).rules)
+
+
+def whole_policy(connection: Connection, given: PolicyFile) -> Policy:
+    """What a file comes to, with what it takes from the default brand as that is now."""
+    return with_file(holding_policy(connection, DEFAULT_BRAND) if given.extends else Policy(), given)
 
 
 def restore_policy(connection: Connection, brand: str, version: int | None, by: str, now: Instant) -> AppliedPolicy:
@@ -106,8 +125,7 @@ def holding_policy(connection: Connection, brand: str, default: Policy | None = 
 def policy_of_applied(connection: Connection, applied: AppliedPolicy) -> Policy:
     """What a version comes to, with what it takes from the default brand as that is now."""
     given = parse_policy(applied.document, read_brand(connection, applied.brand).timezone)
-    base = holding_policy(connection, DEFAULT_BRAND) if given.extends else Policy()
-    return replace(with_file(base, given), version=f"{applied.name} v{applied.version}")
+    return replace(whole_policy(connection, given), version=f"{applied.name} v{applied.version}")
 
 
 def _require_catalogue(connection: Connection, brand: str, rules: PolicyRules) -> None:
@@ -135,8 +153,9 @@ def _insert(
     by: str,
     now: Instant,
     restores: int | None = None,
+    finding: str | None = None,
 ) -> AppliedPolicy:
-    applied = AppliedPolicy(brand, _latest(connection, brand) + 1, name, dict(document), now, by, restores)
+    applied = AppliedPolicy(brand, _latest(connection, brand) + 1, name, dict(document), now, by, restores, finding)
     row = {**structs.asdict(applied), "document": json_of(document)}
     connection.execute(insert(applied_policies).values(row))
     return applied

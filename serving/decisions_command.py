@@ -13,7 +13,7 @@ from features.instant import to_iso
 from features.store import Store
 from features.verbs import Brand, Json, Workspace, answer, as_instant, opened
 from serving.policy_file import read_policy_file, with_file
-from serving.verbs import AsOf, progress
+from serving.verbs import AsOf, RewardName, progress
 
 if TYPE_CHECKING:
     from serving.judged_decisions import Judged
@@ -22,7 +22,6 @@ decisions = typer.Typer(
     no_args_is_help=True, add_completion=False, help="The log of decisions with what came of each, as a file."
 )
 
-RewardName = Literal["accepted", "purchase", "view", "spend", "margin"]
 Form = Literal["lagniappe", "obp"]
 WINDOW_DAYS = 14
 """Within which a response counts, unless told otherwise."""

@@ -103,16 +103,18 @@ def judged_decisions(
     window_days: int,
     report: Report,
     policy: Otherwise | None = None,
+    most: int | None = None,
 ) -> Judged:
     """The decisions of a brand from ``since`` on and before ``as_of``, judged by what happened before ``as_of``.
 
-    ``policy`` makes of the policy that a decision was made by the one under which it is made again.
+    ``policy`` makes of the policy that a decision was made by the one under which it is made again. Of more
+    decisions than ``most`` the newest are taken.
     """
     left_out: dict[str, int] = {}
     rows: list[JudgedDecision] = []
     with store.reading() as connection:
         contents = _Contents(connection, brand)
-        for done, found in enumerate(_found(connection, brand, since, as_of)):
+        for done, found in enumerate(_found(connection, brand, since, as_of, most)):
             row = _judged(found, contents, policy)
             if isinstance(row, str):
                 left_out[row] = left_out.get(row, 0) + 1
@@ -171,10 +173,12 @@ _CHARGED = (
 )
 
 
-def _found(connection: Connection, brand: str, since: Instant, as_of: Instant) -> Iterator[FoundDecision]:
+def _found(
+    connection: Connection, brand: str, since: Instant, as_of: Instant, most: int | None
+) -> Iterator[FoundDecision]:
     of = decisions.c
     mine = (of.brand == brand) & (of.decided_at >= since) & (of.decided_at < as_of)
-    query = select(decisions).where(mine).order_by(of.decided_at, of.decision_id)
+    query = select(decisions).where(mine).order_by(of.decided_at.desc(), of.decision_id).limit(most)
     for row in connection.execute(query.execution_options(yield_per=_AT_ONCE)):
         evidence = None if row.evidence is None else decoded(row.evidence)
         yield FoundDecision(row.brand, row.customer_id, row.decided_at, LOGGED_DECISION.decode(row.body), evidence)

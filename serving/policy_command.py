@@ -20,11 +20,14 @@ from serving.applied_policy import (
     holding_policy,
     policy_of_applied,
     read_applied,
+    require_applicable,
     restore_policy,
+    whole_policy,
 )
 from serving.policy import Policy
 from serving.policy_file import read_policy_file
 from serving.policy_version import policy_version
+from serving.verbs import RewardName, progress
 
 HELP = "How decisions are made: put a policy file in force, look back."
 policy = typer.Typer(no_args_is_help=True, add_completion=False, help=HELP)
@@ -36,6 +39,11 @@ By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who applie
 def apply(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The policy file, YAML.")],
     by: By = None,
+    outcome: Annotated[RewardName, typer.Option("--outcome", help="By what the log judges it.")] = "margin",
+    window_days: Annotated[int, typer.Option("--window-days", min=1, help="Within which an outcome counts.")] = 14,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also if the log speaks against it; that is recorded.")
+    ] = False,
     clock: Clock = None,
     workspace: Workspace = None,
     brand: Brand = DEFAULT_BRAND,
@@ -43,11 +51,20 @@ def apply(
 ) -> None:
     """Let a policy file hold from now on; a running service follows within a second or two.
 
-    It is kept as a new version; what held before stays. A file that is wrong anywhere changes nothing.
+    It is kept as a new version; what held before stays. A file that is wrong anywhere changes nothing. Where decisions
+    were logged it is judged by them first: it must not earn less, surely enough, than what was decided did.
     """
-    with opened(workspace, as_json=as_json) as store, store.writing() as connection:
-        given = read_policy_file(file, read_brand(connection, brand).timezone)
-        applied = apply_policy(connection, brand, given, by or _user(), now(clock))
+    from serving.policy_judgement import judged_policy
+
+    who, instant = by or _user(), now(clock)
+    with opened(workspace, as_json=as_json) as store, progress() as report:
+        with store.reading() as connection:
+            given = read_policy_file(file, read_brand(connection, brand).timezone)
+            require_applicable(connection, brand, given)
+            whole = whole_policy(connection, given)
+        finding = judged_policy(store, brand, whole, instant, outcome, window_days, report, who if force else None)
+        with store.writing() as connection:
+            applied = apply_policy(connection, brand, given, who, instant, finding)
     answer(_document(applied), _line(applied), as_json=as_json)
 
 
@@ -112,15 +129,17 @@ def _document(applied: AppliedPolicy) -> dict[str, Any]:
         "applied_at": to_iso(applied.applied_at),
         "applied_by": applied.applied_by,
         "restores": applied.restores,
+        "finding": applied.finding,
         "document": applied.document,
     }
 
 
 def _line(applied: AppliedPolicy) -> str:
+    found = f"; {applied.finding}" if applied.finding else ""
     again = "" if applied.restores is None else f", version {applied.restores} again"
     return (
         f"{applied.name}: version {applied.version} of brand {applied.brand}{again}, "
-        f"applied {to_iso(applied.applied_at)} by {applied.applied_by}"
+        f"applied {to_iso(applied.applied_at)} by {applied.applied_by}{found}"
     )
 
 

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from features.verbs import as_instant
+
+RewardName = Literal["accepted", "purchase", "view", "spend", "margin"]
+"""What a decision is judged by, as :class:`serving.judged_decisions.Reward` names it."""
 
 Report = Callable[[str, int, int], None]
 """Takes what is being done, how much of it is done, and of how much."""

@@ -19,4 +19,5 @@ def upgrade() -> None:
         sa.Column("applied_at", sa.BigInteger, nullable=False),
         sa.Column("applied_by", sa.Text, nullable=False),
         sa.Column("restores", sa.Integer),
+        sa.Column("finding", sa.Text),
     )
