@@ -8,6 +8,7 @@ Arrays are [rank, candidate]; the first row is the chance to be drawn first.
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,13 +53,14 @@ def plackett_luce_menu_probability(weights: Vector, none_index: int, limit: int,
     left, chance = weights.copy(), 1.0
     for candidate in ended:
         total = float(left.sum())
-        if total <= 0.0:  # nothing that could be drawn is left: the menu ends
-            break
+        if total <= 0.0:  # nothing that could be drawn is left, and there the menu ends
+            return chance if candidate == none_index else 0.0
         chance *= float(left[candidate]) / total
         left[candidate] = 0.0
     return chance
 
 
+@lru_cache(maxsize=256)
 def _random_rank_probabilities(candidates: int, none_index: int, ranks: int) -> Vector:
     """A candidate is at a given rank with chance 1/n; ``none`` is then after it with chance (n - rank) / (n - 1)."""
     rank = np.arange(1, ranks + 1)[:, np.newaxis]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import starmap
+from operator import mul
 
 import numpy as np
 from msgspec import Struct
@@ -11,14 +12,13 @@ from experiments.exploration import (
     EpsilonGreedy,
     Softmax,
     Thompson,
-    draw_menu,
+    draw,
     epsilon_greedy,
-    menu_probabilities,
-    menu_probability,
     probabilities,
     uniforms,
 )
 from experiments.exploration import Policy as Exploring
+from experiments.menus import WholeMenu, draw_whole_menu
 from features.events import NO_OFFER
 from serving.decision import Account, Candidate, Imitation, WouldBe
 from serving.offer_evaluation import Case, Evaluated
@@ -71,23 +71,39 @@ def drawn(case: Case, evaluated: Evaluated) -> Drawn:
 
 def _drawn(case: Case, evaluated: Evaluated, short: Shortlist) -> Drawn:
     free = _free(case, evaluated, short)
-    chances = _chances(free)
+    if free.limit <= 0:
+        return _all_pinned(case, evaluated, short, free)
     numbers = uniforms(case.policy.salt, case.request.decision_id, free.limit + 2)
-    if free.limit:
-        menu = draw_menu(free.worth, free.exploring, NONE, free.limit, numbers, free.spread, free.seed, chances=chances)
-        chosen = () if menu.candidates[0] == NONE else menu.candidates
-        propensities = menu.probabilities if chosen or not short.pinned else ()
-        is_explored = not short.pinned and menu.candidates[0] != free.worth.index(max(free.worth))
+    if free.limit == 1:
+        chances = _chances(free)
+        menu, whole = draw(chances, numbers[0]), None
+        chosen, propensities = [menu.candidate], [menu.probability]
     else:
-        chosen, propensities, is_explored = (), (), False
-    pinned = len(short.pinned)
+        whole = draw_whole_menu(free.worth, free.exploring, NONE, free.limit, numbers, free.spread, free.seed)
+        chances = whole.chances.tolist()
+        chosen, propensities = list(whole.menu.candidates), list(whole.menu.probabilities)
+    is_none, pinned = chosen[0] == NONE, short.pinned
+    has_account = case.policy.edition >= _ACCOUNTS_SINCE
     return Drawn(
-        rows=(*short.pinned, *[free.rows[candidate - 1] for candidate in chosen]),
-        propensities=(*[1.0] * pinned, *propensities),
+        rows=(*pinned, *(() if is_none else [free.rows[candidate - 1] for candidate in chosen])),
+        propensities=(*[1.0] * len(pinned), *(() if is_none and pinned else propensities)),
         candidates=_candidates(case, evaluated, short, free, chances),
-        is_first_explored=is_explored,
-        account=_account(case, free, chances, chosen, short) if case.policy.edition >= _ACCOUNTS_SINCE else None,
-        pinned=pinned,
+        is_first_explored=not pinned and chosen[0] != free.worth.index(max(free.worth)),
+        account=_account(case, free, short, chances, whole, propensities) if has_account else None,
+        pinned=len(pinned),
+    )
+
+
+def _all_pinned(case: Case, evaluated: Evaluated, short: Shortlist, free: _Free) -> Drawn:
+    """There is nothing left to chance."""
+    joint = 1.0 if case.request.limit > 1 else None
+    return Drawn(
+        rows=tuple(short.pinned),
+        propensities=(1.0,) * len(short.pinned),
+        candidates=_candidates(case, evaluated, short, free, ()),
+        is_first_explored=False,
+        account=Account(0.0, short.diversity_price, joint) if case.policy.edition >= _ACCOUNTS_SINCE else None,
+        pinned=len(short.pinned),
     )
 
 
@@ -156,23 +172,22 @@ def _candidate(case: Case, evaluated: Evaluated, row: int, probability: float) -
     return Candidate(case.offers.offers[row].offer_id, expected, accept, probability, None if is_same else score)
 
 
-def _account(case: Case, free: _Free, chances: Sequence[float], chosen: Sequence[int], short: Shortlist) -> Account:
-    is_menu = case.request.limit > 1
-    if free.limit <= 0:
-        return Account(0.0, short.diversity_price, 1.0 if is_menu else None)
-    if free.limit == 1:
-        mean = sum([chance * value for chance, value in zip(chances, free.expected, strict=True)])
-        cost = free.expected[free.worth.index(max(free.worth))] - mean
-        joint = chances[chosen[0] if chosen else NONE]
-        return Account(cost, short.diversity_price, joint if is_menu else None)
-    worth, expected = np.array(free.worth), np.array(free.expected)
-    asked = NONE, free.limit
-    at_rank = menu_probabilities(worth, free.exploring, *asked, free.spread, free.seed)
-    ranked = np.argsort(-worth, kind="stable")[: free.limit].tolist()
+def _account(
+    case: Case,
+    free: _Free,
+    short: Shortlist,
+    chances: Sequence[float],
+    whole: WholeMenu | None,
+    propensities: Sequence[float],
+) -> Account:
+    if whole is None:
+        cost = free.expected[free.worth.index(max(free.worth))] - sum(map(mul, chances, free.expected))
+        return Account(cost, short.diversity_price, propensities[0] if case.request.limit > 1 else None)
+    expected = np.array(free.expected)
+    ranked = np.argsort(-np.array(free.worth), kind="stable")[: free.limit].tolist()
     most = ranked[: ranked.index(NONE)] if NONE in ranked else ranked
-    cost = float(expected[most].sum() - (at_rank @ expected).sum())
-    joint = menu_probability(worth, free.exploring, *asked, chosen, free.spread, free.seed)
-    return Account(cost, short.diversity_price, joint)
+    cost = float(expected[most].sum() - (whole.at_rank @ expected).sum())
+    return Account(cost, short.diversity_price, whole.probability)
 
 
 def _imitated(evaluated: Evaluated) -> int | None:

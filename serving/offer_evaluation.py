@@ -8,7 +8,7 @@ from msgspec import Struct
 from features.facts import hour_of_week
 from serving.arbitration import Values, Worth, values
 from serving.channel import settle_channel
-from serving.conditions import Facts, Subject, Value
+from serving.conditions import Facts
 from serving.customer_facts import consent, is_blocked
 from serving.customer_history import CustomerHistory
 from serving.decision import CustomerState, DecisionRequest, Floats, Predictions
@@ -100,15 +100,15 @@ def evaluate(case: Case) -> Evaluated:
 def _by_rules(case: Case, table: RuleTable, plain: Evaluated, known: Facts) -> Evaluated:
     """The same with the policy's rules: those of a channel once it is settled, those that yield at last."""
     request, offers, codes = case.request, case.offers, plain.codes
-    remembered = _remembering(known)
-    holds = table.holding(request, remembered, None)
+    is_met = table.asked(known)
+    holds = table.holding(request, is_met, None)
     effect = table.effect(holds)
     refuse_similar(codes, table, offers, case.history.declines, request.decided_at, case.policy)
     _exclude(codes, effect)
     scores = bent(plain.scores, effect)
     channel = settle_channel(plain.allowed, offers.rules, codes, scores, case.customer.profile)
     if table.has_channels and channel is not None:
-        holds = table.holding(request, remembered, channel)
+        holds = table.holding(request, is_met, channel, holds)
         effect = table.effect(holds)
         _exclude(codes, effect)
         scores = bent(plain.scores, effect)
@@ -124,18 +124,6 @@ def _by_rules(case: Case, table: RuleTable, plain: Evaluated, known: Facts) -> E
 def _exclude(codes: Codes, effect: Effect) -> None:
     if effect.excluded is not None:
         np.putmask(codes, (codes == 0) & effect.excluded, Refusal.EXCLUDED_BY_POLICY)
-
-
-def _remembering(known: Facts) -> Facts:
-    """The same facts, each looked up but once: many rules ask the same."""
-    found: dict[tuple[Subject, str], Value] = {}
-
-    def fact(subject: Subject, name: str) -> Value:
-        if (subject, name) not in found:
-            found[subject, name] = known(subject, name)
-        return found[subject, name]
-
-    return fact
 
 
 def _worth(case: Case) -> Worth:

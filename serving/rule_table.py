@@ -1,6 +1,6 @@
 """The rules of a policy for the offers of a catalogue: columns and masks, made once for a table, not for a request."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from features.entities import Offer
 from features.instant import MICROSECONDS_PER_HOUR, Instant
 from features.product_targets import ProductTargets
-from serving.conditions import Condition, Facts, is_met, parse_conditions
+from serving.conditions import Condition, Facts, Subject, Value, is_met, parse_conditions
 from serving.decision import DecisionRequest
 from serving.offer_table import OfferTable
 from serving.policy import Policy
@@ -29,15 +29,15 @@ _MOST_TABLES = 16
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A :class:`When` that is ready to be asked."""
+    """A :class:`When` that is ready to be asked; ``conditions`` are numbers of those of the table."""
 
-    conditions: tuple[Condition, ...]
+    conditions: tuple[int, ...]
     channels: frozenset[str]
     placements: frozenset[str]
     starts: Instant | None
     ends: Instant | None
 
-    def holds(self, request: DecisionRequest, facts: Facts, channel: str | None) -> bool:
+    def holds(self, request: DecisionRequest, is_met: Callable[[int], bool], channel: str | None) -> bool:
         at = request.decided_at
         if (self.starts is not None and at < self.starts) or (self.ends is not None and at >= self.ends):
             return False
@@ -45,7 +45,7 @@ class Moment:
             return False
         if self.placements and request.placement not in self.placements:
             return False
-        return all(is_met(condition, facts) for condition in self.conditions)
+        return all(map(is_met, self.conditions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,8 @@ class RuleTable:
     """Where a rule names the number of a moment, that of ``moments``."""
 
     moments: tuple[Moment, ...]
+    asks: tuple[Condition, ...]
+    """Everything that is asked of the customer."""
     boosts: tuple[tuple[int, Floats, Floats], ...]
     """Moment, factor and added amount by offer; the policy's weights are counted in."""
     exclusions: tuple[tuple[int, Flags], ...]
@@ -93,13 +95,39 @@ class RuleTable:
     categories: Labels
     """Of each offer the number of the category that it mostly is of; -1 where that is not known."""
     kinds: Labels
-    asks: frozenset[Condition]
-    """Everything that is asked of the customer."""
     has_channels: bool
     effects: dict[Holds, Effect] = field(default_factory=dict)
 
-    def holding(self, request: DecisionRequest, facts: Facts, channel: str | None) -> Holds:
-        return tuple([moment.holds(request, facts, channel) for moment in self.moments])
+    def asked(self, facts: Facts) -> Callable[[int], bool]:
+        """Tells of a condition, by its number, whether the customer meets it; each is looked at but once."""
+        known: dict[tuple[Subject, str], Value] = {}
+        met: dict[int, bool] = {}
+
+        def fact(subject: Subject, name: str) -> Value:
+            if (subject, name) not in known:
+                known[subject, name] = facts(subject, name)
+            return known[subject, name]
+
+        def told(condition: int) -> bool:
+            found = met.get(condition)
+            if found is None:
+                found = met[condition] = is_met(self.asks[condition], fact)
+            return found
+
+        return told
+
+    def holding(
+        self, request: DecisionRequest, is_met: Callable[[int], bool], channel: str | None, before: Holds = ()
+    ) -> Holds:
+        """``before`` is what held before the channel was settled: only what asks for a channel is looked at again."""
+        if not before:
+            return tuple([moment.holds(request, is_met, channel) for moment in self.moments])
+        return tuple(
+            [
+                moment.holds(request, is_met, channel) if moment.channels else held
+                for moment, held in zip(self.moments, before, strict=True)
+            ]
+        )
 
     def effect(self, holds: Holds) -> Effect:
         """Remembered, as most customers are met by the same few combinations of rules."""
@@ -141,7 +169,8 @@ _tables: WeakKeyDictionary[ProductTargets, list[tuple[Policy, RuleTable]]] = Wea
 def build_rule_table(policy: Policy, offers: Sequence[Offer], categories: Sequence[tuple[str, ...]]) -> RuleTable:
     rules = policy.rules
     whens: dict[When, int] = {when: number for number, when in enumerate(dict.fromkeys(_whens(rules)))}
-    moments = tuple(_moment(when) for when in whens)
+    asks: dict[Condition, int] = {}
+    moments = tuple(_moment(when, asks) for when in whens)
     row_of = {offer.offer_id: row for row, offer in enumerate(offers)}
 
     def rows(scope: Scope) -> Flags:
@@ -155,6 +184,7 @@ def build_rule_table(policy: Policy, offers: Sequence[Offer], categories: Sequen
     kinds = {kind: number for number, kind in enumerate(dict.fromkeys(offer.kind for offer in offers))}
     return RuleTable(
         moments=moments,
+        asks=tuple(asks),
         boosts=tuple((whens[one.when], *_amounts(one, weight, rows(one.scope))) for one, weight in weighted if weight),
         exclusions=tuple((whens[exclusion.when], excluded) for exclusion, excluded in named),
         yielding=tuple(
@@ -169,7 +199,6 @@ def build_rule_table(policy: Policy, offers: Sequence[Offer], categories: Sequen
         groups=tuple(Labelled(rows(group.scope).astype(np.int64) - 1, 1) for group in rules.groups),
         categories=np.array([own[of[0]] if of else -1 for of in categories], dtype=np.int64),
         kinds=np.array([kinds[offer.kind] for offer in offers], dtype=np.int64),
-        asks=frozenset(condition for moment in moments for condition in moment.conditions),
         has_channels=any(moment.channels for moment in moments),
     )
 
@@ -181,9 +210,11 @@ def _whens(rules: PolicyRules) -> Iterator[When]:
         yield from (step.when for step in rules.apprentice.steps)
 
 
-def _moment(when: When) -> Moment:
-    asked = msgspec.json.decode(when.customers) if when.customers else None
-    return Moment(parse_conditions(asked), frozenset(when.channels), frozenset(when.placements), when.starts, when.ends)
+def _moment(when: When, asks: dict[Condition, int]) -> Moment:
+    """``asks`` numbers the conditions; new ones are added."""
+    asked = parse_conditions(msgspec.json.decode(when.customers)) if when.customers else ()
+    numbers = tuple(asks.setdefault(condition, len(asks)) for condition in asked)
+    return Moment(numbers, frozenset(when.channels), frozenset(when.placements), when.starts, when.ends)
 
 
 def _amounts(boost: Boost, weight: float, rows: Flags) -> tuple[Floats, Floats]:

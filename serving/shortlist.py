@@ -17,6 +17,7 @@ from serving.rule_table import Labelled
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
+_FIRST_PASS = int(Refusal.FIRST_PASS)
 _FIRST_PASS_SINCE = 2
 """The edition of policies that counts what the first pass leaves out."""
 
@@ -36,12 +37,13 @@ def shortlisted(case: Case, evaluated: Evaluated) -> Shortlist:
     price = _keep_apart(case, evaluated, pinned) if case.request.limit > 1 else 0.0
     pinned = [row for row in pinned if codes[row] == 0][: evaluated.most]
     most = max(case.policy.shortlist, case.request.limit)
-    rows: list[int] = best(codes, scores, most).tolist()
-    rows += [row for row in pinned if row not in rows]
+    found = best(codes, scores, most)
+    rows: list[int] = found.tolist()
+    if pinned and not set(rows).issuperset(pinned):
+        rows += [row for row in pinned if row not in rows]
+        found = np.array(rows, dtype=np.int64)
     if case.policy.edition >= _FIRST_PASS_SINCE and codes.size > len(rows):
-        left = codes[rows]
-        codes[codes == 0] = Refusal.FIRST_PASS
-        codes[rows] = left
+        _refuse_others(codes, found)
     return Shortlist(rows, pinned, price)
 
 
@@ -108,6 +110,16 @@ def _refuse_ranked(codes: Codes, ranked: Rows, labels: Rows, most: Rows, refusal
             for limit in range(labels.shape[0]):
                 if labels[limit, row] >= 0:
                     taken[limit, labels[limit, row]] += 1
+
+
+@compiled
+def _refuse_others(codes: Codes, rows: Rows) -> None:
+    """Refuse what could be made but is not among the rows, none of which is refused."""
+    for row in range(codes.size):
+        if codes[row] == 0:
+            codes[row] = _FIRST_PASS
+    for row in rows:
+        codes[row] = 0
 
 
 @compiled

@@ -11,11 +11,10 @@ from experiments.exploration import (
     Softmax,
     Thompson,
     draw,
-    draw_menu,
-    menu_probabilities,
     probabilities,
     uniforms,
 )
+from experiments.menus import draw_menu, menu_probabilities
 from features.errors import FieldError
 
 POLICIES = [EpsilonGreedy(0.2), EpsilonGreedy(0.0), Softmax(0.5), Thompson(64, 0.1), Thompson(16)]

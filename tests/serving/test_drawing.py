@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from experiments.exploration import menu_probability
+from experiments.menus import menu_probability
 from features.entities import Offer, OfferKind, Target
 from serving.decision import Account, CustomerState, Decision, OfferUse
 from serving.drawing import exploration_of
