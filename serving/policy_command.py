@@ -4,14 +4,16 @@ import getpass
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 import yaml
+from msgspec import structs
 from rich.table import Table
 
 from features.brand import read_brand
 from features.errors import FieldError
 from features.events import DEFAULT_BRAND
-from features.instant import to_iso
+from features.instant import MICROSECONDS_PER_DAY, to_iso
 from features.verbs import Brand, Clock, Json, Workspace, answer, now, opened
 from serving.applied_policy import (
     AppliedPolicy,
@@ -25,6 +27,7 @@ from serving.applied_policy import (
     whole_policy,
 )
 from serving.policy import Policy
+from serving.policy_cost import costs
 from serving.policy_file import read_policy_file
 from serving.policy_version import policy_version
 from serving.verbs import RewardName, progress
@@ -114,6 +117,34 @@ def rollback(
     answer(_document(applied), _line(applied), as_json=as_json)
 
 
+@policy.command("cost")
+def cost(
+    days: Annotated[float, typer.Option("--days", min=0.0, help="How far to look back.")] = 30.0,
+    clock: Clock = None,
+    workspace: Workspace = None,
+    brand: Brand = DEFAULT_BRAND,
+    as_json: Json = False,
+) -> None:
+    """What exploring, diversity and imitating a rule gave up in expected value, by policy, as the log tells."""
+    until = now(clock)
+    since = until - int(days * MICROSECONDS_PER_DAY)
+    with opened(workspace, as_json=as_json) as store, store.reading() as connection:
+        found = costs(connection, brand, since, until)
+    table = Table("policy", "decisions", "expected value", "exploring cost", "a decision", "diversity cost", "imitated")
+    for one in found:
+        table.add_row(
+            one.policy,
+            str(one.decisions),
+            f"{one.expected_value:.2f}",
+            f"{one.exploration_cost:.2f}",
+            f"{one.exploration_cost_per_decision:.4f}",
+            f"{one.diversity_price:.2f}",
+            f"{one.imitated}: {one.agreed} agreed, instead {one.value_instead:.2f}" if one.imitated else "",
+        )
+    document = {"since": to_iso(since), "until": to_iso(until), "policies": [structs.asdict(one) for one in found]}
+    answer(document, table, as_json=as_json)
+
+
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -144,8 +175,6 @@ def _line(applied: AppliedPolicy) -> str:
 
 
 def _plain(whole: Policy) -> dict[str, Any]:
-    import msgspec
-
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(whole, order="deterministic"))
     return {name: value for name, value in plain.items() if name != "edition"}
 
