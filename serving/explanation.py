@@ -20,7 +20,7 @@ from serving.contributions import (
     load_versions,
     value_parts,
 )
-from serving.decision import Candidate
+from serving.decision import Account, Candidate
 from serving.explained_words import customer_habit, told_to_readers
 from serving.instead import Instead, by_policy, by_version
 from serving.kept_contents import read_catalogue, read_policy
@@ -57,6 +57,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     candidates: tuple[Candidate, ...]
     none_probability: float
     draw: dict[str, Any]
+    account: Account | None
+    """What the decision gave up, how likely the whole menu was, and what was not done where a rule was imitated."""
     versions: dict[str, Any]
     contributions: dict[str, ModelContributions]
     """By model, where its version is still there."""
@@ -133,6 +135,7 @@ def _explained(
         candidates=found.logged.candidates,
         none_probability=found.logged.none_probability,
         draw=_draw(found, case),
+        account=found.logged.account,
         versions=_versions(found),
         contributions=moved,
         value=value,
@@ -188,7 +191,8 @@ def _draw(found: FoundDecision, case: Case | None) -> dict[str, Any]:
         return {}
     request = found.logged.request
     (number,) = uniforms(case.policy.salt, request.decision_id, 1)
-    return {"salt": case.policy.salt, "number": number, "epsilon": case.policy.epsilon}
+    policy = case.policy
+    return {"salt": policy.salt, "number": number, "epsilon": policy.epsilon, "exploration": policy.exploration}
 
 
 def _versions(found: FoundDecision) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from serving.predictions import (
     Models,
     predict_together,
 )
+from serving.ranking import warm_up
 from training.errors import why_unreadable
 from training.models.churn_interval import ChurnInterval
 from training.registry import Deployment
@@ -137,6 +138,7 @@ def warm(models: Models, offers: OfferTable, policy: Policy) -> None:
     (predictions,) = predict_together(models, [somebody], 1, offers)
     (history,) = histories([somebody], offers)
     decide(DecisionRequest("somebody", 1, "warm"), CustomerState(somebody), history, offers, predictions, policy)
+    warm_up()
 
 
 _A_PURCHASE = Event(

@@ -10,13 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from features.compiled import compiled
 from serving.offer_evaluation import Case, Evaluated
+from serving.ranking import best, refuse_others, refuse_ranked
 from serving.refusal import Codes, Refusal
 from serving.rule_table import Labelled
 
 Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
 _FIRST_PASS = int(Refusal.FIRST_PASS)
 _FIRST_PASS_SINCE = 2
 """The edition of policies that counts what the first pass leaves out."""
@@ -43,7 +42,7 @@ def shortlisted(case: Case, evaluated: Evaluated) -> Shortlist:
         rows += [row for row in pinned if row not in rows]
         found = np.array(rows, dtype=np.int64)
     if case.policy.edition >= _FIRST_PASS_SINCE and codes.size > len(rows):
-        _refuse_others(codes, found)
+        refuse_others(codes, found, _FIRST_PASS)
     return Shortlist(rows, pinned, price)
 
 
@@ -87,58 +86,10 @@ def _refuse_alike(
     ranked = left[np.argsort(-scores[left], kind="stable")]
     if pinned:
         ranked = np.concatenate([np.array(pinned, dtype=np.int64), ranked[~np.isin(ranked, pinned)]])
-    _refuse_ranked(
+    refuse_ranked(
         codes,
         ranked,
         np.stack([labelled.labels for labelled, _ in alike]),
         np.array([labelled.most for labelled, _ in alike], dtype=np.int64),
         np.array([int(refusal) for _, refusal in alike], dtype=np.int8),
     )
-
-
-@compiled
-def _refuse_ranked(codes: Codes, ranked: Rows, labels: Rows, most: Rows, refusals: Codes) -> None:
-    """Labels are [limit, offer] and below the number of offers; -1 is like nothing."""
-    taken = np.zeros(labels.shape, dtype=np.int64)
-    for row in ranked:
-        for limit in range(labels.shape[0]):
-            label = labels[limit, row]
-            if label >= 0 and taken[limit, label] >= most[limit]:
-                codes[row] = refusals[limit]
-                break
-        if codes[row] == 0:
-            for limit in range(labels.shape[0]):
-                if labels[limit, row] >= 0:
-                    taken[limit, labels[limit, row]] += 1
-
-
-@compiled
-def _refuse_others(codes: Codes, rows: Rows) -> None:
-    """Refuse what could be made but is not among the rows, none of which is refused."""
-    for row in range(codes.size):
-        if codes[row] == 0:
-            codes[row] = _FIRST_PASS
-    for row in rows:
-        codes[row] = 0
-
-
-@compiled
-def best(codes: Codes, scores: Floats, most: int) -> Rows:
-    """The rows that nothing refuses, by falling score; the first in the table where scores are equal."""
-    rows = np.empty(min(most, codes.size), dtype=np.int64)
-    count = 0
-    for row in range(codes.size):
-        if codes[row] != 0:
-            continue
-        value = scores[row]
-        if count == rows.size:
-            if count == 0 or not value > scores[rows[count - 1]]:
-                continue
-            count -= 1
-        at = count
-        while at > 0 and value > scores[rows[at - 1]]:
-            rows[at] = rows[at - 1]
-            at -= 1
-        rows[at] = row
-        count += 1
-    return rows[:count]
