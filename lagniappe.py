@@ -67,6 +67,9 @@ VERBS = {
         "What another policy would have earned, estimated from decisions that were logged with their propensities.",
     ),
     "policy": Verb("serving.policy_command:policy", "How decisions are made: put a policy file in force, look back."),
+    "webhooks": Verb(
+        "serving.webhooks_command:webhooks", "Who is told of what by webhooks, and what could not be delivered."
+    ),
     "brand": Verb("features.brand_commands:brand", "Settings of a brand."),
     "doctor": Verb(
         "serving.doctor:doctor",

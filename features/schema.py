@@ -2,12 +2,13 @@
 
 Instants and money are whole numbers (``features.instant``, ``features.money``); a ``body`` is the JSON of one struct,
 so a new field of a struct needs no new column. ``migrations/`` builds these tables and is tested to agree with them.
-A partial index names its condition in ``info``: the keywords for it would import both databases' dialects.
+A partial index names its condition in ``info``: the keywords for it would import both databases' dialects. The tables
+of what goes out by itself are in :mod:`features.outgoing_schema`.
 """
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-REVISION = "0004"
+REVISION = "0005"
 """The revision of ``migrations/`` that makes the tables below."""
 
 metadata = MetaData()

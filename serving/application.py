@@ -20,15 +20,21 @@ from features.settings import Settings
 from features.store import Store, open_store
 from serving.customer_reader import MOST_AT_ONCE, CustomerReader
 from serving.decision_batch import Question, decide_together
-from serving.decision_log import Entry, Kept, record
+from serving.decision_log import Entry, Kept
 from serving.environment import Clock, system_clock
 from serving.errors import BadRequestError, ServiceError, UnavailableError
 from serving.front import Handler
 from serving.gathering import Gathering
 from serving.kept_contents import KeptContents
+from serving.listeners import Listeners
 from serving.loading import Loader
 from serving.metrics import Metrics
+from serving.outgoing_metrics import OutgoingMetrics
 from serving.profiles_as_of import ProfilesAsOf
+from serving.told_decisions import record_and_tell
+from serving.webhook_address import read_allowed
+from serving.webhook_delivery import Courier
+from serving.webhook_signature import webhook_key
 from serving.writer import Write, Writer, is_of_store
 
 THREAD_SWITCH_SECONDS = 0.001
@@ -56,6 +62,8 @@ class Application:
     writer: Writer
     loader: Loader
     metrics: Metrics
+    listeners: Listeners
+    courier: Courier
     record: Write[Entry, Kept]
     append: Write[EventBatch, AppendResult]
     exposed: set[tuple[str, str]] = field(default_factory=set)
@@ -79,6 +87,7 @@ class Application:
             raise BadRequestError(str(error), field="brand") from None
 
     def close(self) -> None:
+        self.courier.close()
         self.loader.close()
         self.writer.close()
         self.store.close()
@@ -104,6 +113,9 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
     gc.freeze()  # what was loaded lives as long as the worker: the collector need not walk it again and again
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
+    listeners, outgoing = Listeners(store), OutgoingMetrics()
+    courier = Courier(store, listeners, read_allowed(), partial(webhook_key, store.workspace), outgoing.webhook)
+    courier.start()
     return Application(
         brand=brand,
         store=store,
@@ -113,7 +125,9 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
         writer=Writer(store),
         loader=loader,
         metrics=Metrics(store.workspace),
-        record=partial(record, lake=store.lake, contents=KeptContents()),
+        listeners=listeners,
+        courier=courier,
+        record=partial(record_and_tell, lake=store.lake, contents=KeptContents(), listeners=listeners),
         append=partial(_append, lake=store.lake),
     )
 

@@ -23,6 +23,7 @@ from features.parent_death import ending_with_us
 from features.settings import Settings, read_settings
 from features.verbs import Json, Workspace, answer, as_instant, opened
 from serving.environment import BRAND_VARIABLE, CLOCK_VARIABLE
+from serving.webhook_address import ALLOW_VARIABLE, literal, read_allowed
 
 SERVICE = "serving.service:Lagniappe"
 SERVICE_NAME = "lagniappe"
@@ -47,7 +48,10 @@ def serve(
     """Answer requests until told to stop."""
     with opened(workspace, as_json=as_json):
         _require_free(host, port)
+        read_allowed()  # else every worker would say that it cannot be read
     environment = _environment(read_settings(workspace), workers, clock, brand)
+    if (listens_at := literal(host)) is not None and listens_at.is_loopback:
+        environment.setdefault(ALLOW_VARIABLE, "loopback")  # who can ask us is on this machine anyway
     with _ending_on_signals(), _running(_commands(host, port), environment) as service:
         if _is_ready_at_last(service, host, port):
             address, stands_at = f"http://{host}:{port}", None if clock is None else to_iso(clock)

@@ -23,6 +23,8 @@ from features.store import Store, open_store
 from features.verbs import Brand, Json, Workspace, answer, now
 from serving.offer_cost import CostUnknownError, offer_cost
 from serving.policy import BrandTerms, Policy, brand_terms
+from serving.subscriptions import active
+from serving.webhook_outbox import count_dead
 
 if TYPE_CHECKING:
     from serving.loading import BrandState
@@ -171,6 +173,18 @@ def _is_cost_unknown(offer: Offer, terms: BrandTerms) -> bool:
     return False
 
 
+def check_webhooks(store: Store, brand: str, _now: Instant) -> Iterator[Finding]:
+    with store.reading() as connection:
+        dead, subscribed = count_dead(connection, brand), len(active(connection, brand))
+    if dead:
+        message = f"{dead} messages could not be delivered within 24 hours"
+        yield Finding(
+            "webhooks", "warning", message, "lagniappe webhooks dead, then lagniappe webhooks redeliver --all"
+        )
+    elif subscribed:
+        yield Finding("webhooks", "ok", f"{subscribed} subscriptions")
+
+
 def check_mlflow(_store: Store, _brand: str, _now: Instant) -> Iterator[Finding]:
     if find_spec("mlflow") is None:
         yield Finding("mlflow", "warning", "not installed: champions moved in MLflow are not followed",
@@ -179,4 +193,4 @@ def check_mlflow(_store: Store, _brand: str, _now: Instant) -> Iterator[Finding]
         yield Finding("mlflow", "ok", "installed")
 
 
-CHECKS: tuple[Check, ...] = (check_store, check_events, check_models, check_offers, check_mlflow)
+CHECKS: tuple[Check, ...] = (check_store, check_events, check_models, check_offers, check_webhooks, check_mlflow)

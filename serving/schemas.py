@@ -152,6 +152,44 @@ class ExplainRequest(Struct, frozen=True, kw_only=True):
     version: Id | None = None
 
 
+class SubscribeRequest(Struct, frozen=True, kw_only=True):
+    """``events`` are names as ``trigger.birthday``, groups of them as ``trigger.*``, or ``*``."""
+
+    url: Annotated[str, Meta(min_length=1, max_length=2_048)]
+    events: Annotated[list[Name], Meta(min_length=1, max_length=100)]
+    brand: Id | None = None
+
+
+class SubscriptionAnswer(Struct, frozen=True, kw_only=True):
+    subscription_id: str
+    url: str
+    events: list[str]
+    created_at: str
+
+
+class SubscribeAnswer(SubscriptionAnswer, frozen=True, kw_only=True):
+    """``secret`` keys the signatures; it is shown this once."""
+
+    secret: str
+
+
+class SubscriptionsRequest(Struct, frozen=True, kw_only=True):
+    brand: Id | None = None
+
+
+class SubscriptionsAnswer(Struct, frozen=True):
+    subscriptions: list[SubscriptionAnswer]
+
+
+class UnsubscribeRequest(Struct, frozen=True, kw_only=True):
+    subscription_id: Id
+    brand: Id | None = None
+
+
+class UnsubscribeAnswer(Struct, frozen=True):
+    ended: str
+
+
 class AssignAnswer(Struct, frozen=True):
     """``variant`` is null for a unit that the experiment leaves out."""
 

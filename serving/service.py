@@ -25,6 +25,7 @@ from serving.handlers.events import events
 from serving.handlers.explain import explain
 from serving.handlers.next_best_offer import next_best_offer
 from serving.handlers.score import score
+from serving.handlers.subscribe import subscribe, subscriptions, unsubscribe
 from serving.hook import FrontedService
 from serving.http_server import leave_out_access_log
 from serving.schemas import (
@@ -38,6 +39,12 @@ from serving.schemas import (
     NextBestOfferRequest,
     RowsRequest,
     ScoreRequest,
+    SubscribeAnswer,
+    SubscribeRequest,
+    SubscriptionsAnswer,
+    SubscriptionsRequest,
+    UnsubscribeAnswer,
+    UnsubscribeRequest,
     UpsertAnswer,
 )
 
@@ -51,6 +58,9 @@ CALLS: dict[str, Call] = {
     "/customer": customer,
     "/assign": assign,
     "/explain": explain,
+    "/subscribe": subscribe,
+    "/subscriptions": subscriptions,
+    "/unsubscribe": unsubscribe,
 }
 
 
@@ -111,6 +121,21 @@ class Lagniappe:
     async def explain(self, **fields: Any) -> Any:
         """A decision of the log made again: what it was made of, what was left out and why, how likely it was."""
         return await self._call("/explain", fields)
+
+    @endpoint(SubscribeRequest, SubscribeAnswer)
+    async def subscribe(self, **fields: Any) -> Any:
+        """Have a URL told of events, as signed CloudEvents; the secret is shown this once."""
+        return await self._call("/subscribe", fields)
+
+    @endpoint(SubscriptionsRequest, SubscriptionsAnswer)
+    async def subscriptions(self, **fields: Any) -> Any:
+        """The subscriptions of a brand that have not ended."""
+        return await self._call("/subscriptions", fields)
+
+    @endpoint(UnsubscribeRequest, UnsubscribeAnswer)
+    async def unsubscribe(self, **fields: Any) -> Any:
+        """End a subscription; what was still to be delivered to it is dropped."""
+        return await self._call("/unsubscribe", fields)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]  # BentoML's decorators have no types
     def close(self) -> None:

@@ -2,6 +2,7 @@ from base64 import b64decode
 
 from sqlalchemy import insert, select, text
 
+from features import outgoing_schema
 from features.batching import to_profile
 from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY
@@ -54,6 +55,8 @@ def test_profiles_of_the_first_revision_are_packed_anew(store: Store) -> None:
         connection.execute(text("DROP TABLE catalogues"))
         connection.execute(text("DROP TABLE policies"))
         connection.execute(text("DROP TABLE applied_policies"))
+        for table in reversed(outgoing_schema.TABLES):
+            connection.execute(text(f"DROP TABLE {table.name}"))
         connection.execute(text("ALTER TABLE decisions DROP COLUMN evidence"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     url = None if store.is_sqlite else store.engine.url.render_as_string(hide_password=False)

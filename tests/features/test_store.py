@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
-from features import migrations, schema
+from features import migrations, outgoing_schema, schema
 from features.store import Store, StoreError, driver_rows, open_store, upsert
 
 ONE = {"brand": "a", "settings": "{}", "accounting_currency": None, "applied_at": 0}
@@ -108,6 +108,7 @@ def test_migrations_make_the_tables_of_the_schema(store: Store) -> None:
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
 
+        assert {table.metadata for table in outgoing_schema.TABLES} == {schema.metadata}
         assert compare_metadata(context, schema.metadata) == []
 
 
