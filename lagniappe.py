@@ -70,6 +70,10 @@ VERBS = {
     "webhooks": Verb(
         "serving.webhooks_command:webhooks", "Who is told of what by webhooks, and what could not be delivered."
     ),
+    "audit": Verb(
+        "training.audit.command:audit",
+        "Say of past campaigns who was chosen, what went to sure buyers, and what would tell more; as an HTML page.",
+    ),
     "brand": Verb("features.brand_commands:brand", "Settings of a brand."),
     "doctor": Verb(
         "serving.doctor:doctor",

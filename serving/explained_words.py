@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 
 from features.brand import brands_sharing
 from features.catalogue import read_products
+from features.feature_words import feature_words
 from features.store import Store
 from features.vector import PURCHASES
 from serving.contributions import ModelContributions, ValueParts
 from serving.customer_facts import consent
 from serving.customer_reader import CustomerReader, Named
-from serving.feature_words import feature_words
 from serving.habits import Habit, habit_of, habit_words
 from serving.logged_decision import FoundDecision
 from serving.offer_evaluation import Case

@@ -21,7 +21,12 @@ def render(findings: Findings) -> str:
         models_section(findings),
         addresses_section(findings),
     ]
-    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(content="".join(content))
+    return whole_page("what the demo found", "".join(content))
+
+
+def whole_page(title: str, content: str) -> str:
+    """``title`` is text, ``content`` HTML."""
+    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(title=escape(title), content=content)
 
 
 def _opening(findings: Findings) -> str:

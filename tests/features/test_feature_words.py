@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from features.feature_words import feature_words
 from features.vector import FEATURES
-from serving.feature_words import feature_words
 
 
 @pytest.mark.parametrize("feature", FEATURES)
