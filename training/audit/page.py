@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 from features.feature_words import feature_words
 from features.instant import to_iso
+from features.pages.drawing import bars
+from features.pages.markup import cell, escape, figure, section, table
+from features.pages.page import whole_page
 from training.audit.findings import UNLIKE, Findings, verdict
 from training.audit.randomisation import Design, Randomisation
 from training.audit.selection import Effect
 from training.audit.sure_buyers import SURE
 from training.audit.waves import WAVE_DAYS
-from training.demo.figures import bars
-from training.demo.markup import cell, escape, figure, section, table
-from training.demo.page import whole_page
 
 TITLE = "What your campaigns tell, and what they cannot"
 _TREATED = {

@@ -1,15 +1,11 @@
-"""The page's figures as inline SVG: no script, no outside file; colours are the page's own variables.
-
-Text sits in a drawing of at most 520 units, so that it stays readable when the page is as narrow as a telephone.
-"""
+"""The page's figures as inline SVG: no script, no outside file; colours are the page's own variables."""
 
 from collections.abc import Sequence
-from html import escape
 
 from features.instant import HOURS_PER_WEEK
+from features.pages.drawing import WIDTH, svg, text
 from training.demo.findings import Interval, Mailing
 
-WIDTH = 520
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LABEL = 44
 
@@ -26,33 +22,9 @@ def heat_strip(hours: Sequence[float]) -> str:
             f'<rect x="{x:.1f}" y="{y}" width="{width - 1.5:.1f}" height="{height - 1.5}" rx="2" class="ours" '
             f'fill-opacity="{0.06 + 0.94 * hours[hour] / peak:.2f}"><title>{tip}</title></rect>'
         )
-    days = [_text(_LABEL - 8, 13 + row * height, day, "end") for row, day in enumerate(DAYS)]
-    ticks = [_text(_LABEL + hour * width, 7 * height + 14, f"{hour}:00") for hour in (0, 6, 12, 18)]
-    return _svg(7 * height + 20, "Likely hours of the week", "".join([*cells, *days, *ticks]))
-
-
-Bar = tuple[str, float, str]
-"""Label, value, class (``ours``, ``baseline``, ``truth``)."""
-
-
-def bars(groups: Sequence[tuple[str, Sequence[Bar]]], title: str) -> str:
-    """Groups of horizontal bars of shares; a group has a heading unless it is empty."""
-    longest = max((value for _, group in groups for _, value, _ in group), default=1.0) or 1.0
-    label, scale = 190, (WIDTH - 190 - 62) / longest
-    parts, y = [], 0.0
-    for heading, group in groups:
-        if heading:
-            y += 20
-            parts.append(_text(0, y - 4, heading, kind="strong"))
-        for name, value, kind in group:
-            parts.append(_text(label - 8, y + 15, name, "end"))
-            parts.append(
-                f'<rect x="{label}" y="{y + 3}" width="{max(value * scale, 1):.1f}" height="15" rx="2" class="{kind}"/>'
-            )
-            parts.append(_text(label + value * scale + 6, y + 15, f"{value:.1%}"))
-            y += 21
-        y += 8
-    return _svg(y, title, "".join(parts))
+    days = [text(_LABEL - 8, 13 + row * height, day, "end") for row, day in enumerate(DAYS)]
+    ticks = [text(_LABEL + hour * width, 7 * height + 14, f"{hour}:00") for hour in (0, 6, 12, 18)]
+    return svg(7 * height + 20, "Likely hours of the week", "".join([*cells, *days, *ticks]))
 
 
 Box = tuple[float, float, float, float]
@@ -69,8 +41,8 @@ def rank_curves(curves: Sequence[tuple[str, Sequence[float], str]], live: int, t
         _key(name, kind, left + width - 190, top + height - 14 - 18 * (len(curves) - number))
         for number, (name, _, kind) in enumerate((*curves, shuffled))
     ]
-    below = _text(left + width / 2, top + height + 36, "first k coupons of the list", "middle")
-    return _svg(top + height + 42, title, "".join([_axes(live, box), *lines, *key, below]))
+    below = text(left + width / 2, top + height + 36, "first k coupons of the list", "middle")
+    return svg(top + height + 42, title, "".join([_axes(live, box), *lines, *key, below]))
 
 
 def _axes(live: int, box: Box) -> str:
@@ -79,9 +51,9 @@ def _axes(live: int, box: Box) -> str:
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         y = top + height * (1 - share)
         parts.append(f'<line x1="{left}" x2="{left + width}" y1="{y:.1f}" y2="{y:.1f}" class="rule"/>')
-        parts.append(_text(left - 6, y + 4, f"{share:.0%}", "end"))
+        parts.append(text(left - 6, y + 4, f"{share:.0%}", "end"))
     ticks = sorted({live // 4, live // 2, 3 * live // 4, live})
-    return "".join([*parts, *(_text(left + width * k / live, top + height + 18, str(k), "middle") for k in ticks)])
+    return "".join([*parts, *(text(left + width * k / live, top + height + 18, str(k), "middle") for k in ticks)])
 
 
 def _curve(ranks: Sequence[float], live: int, kind: str, box: Box) -> str:
@@ -92,7 +64,7 @@ def _curve(ranks: Sequence[float], live: int, kind: str, box: Box) -> str:
 
 
 def _key(name: str, kind: str, x: float, y: float) -> str:
-    return f'<line x1="{x}" x2="{x + 22}" y1="{y - 4}" y2="{y - 4}" class="line {kind}"/>{_text(x + 28, y, name)}'
+    return f'<line x1="{x}" x2="{x + 22}" y1="{y - 4}" y2="{y - 4}" class="line {kind}"/>{text(x + 28, y, name)}'
 
 
 def mailing_gaps(mailings: Sequence[Mailing], title: str) -> str:
@@ -104,12 +76,12 @@ def mailing_gaps(mailings: Sequence[Mailing], title: str) -> str:
     for number, one in enumerate(mailings):
         y = 12 + number * row
         others, mailed = left + one.spend_of_others * scale, left + one.spend_of_mailed * scale
-        parts.append(_text(left - 10, y + 4, f"{one.mailed_at[:10]} · {one.mailed:,}", "end"))
+        parts.append(text(left - 10, y + 4, f"{one.mailed_at[:10]} · {one.mailed:,}", "end"))
         parts.append(f'<line x1="{others:.1f}" x2="{mailed:.1f}" y1="{y}" y2="{y}" class="line grid"/>')
         parts.append(f'<circle cx="{others:.1f}" cy="{y}" r="5" class="baseline"/>')
         parts.append(f'<circle cx="{mailed:.1f}" cy="{y}" r="5" class="ours"/>')
-        parts.append(_text(max(mailed, others) + 9, y + 4, f"${one.spend_of_mailed:,.0f}"))
-    return _svg(len(mailings) * row + 6, title, "".join(parts))
+        parts.append(text(max(mailed, others) + 9, y + 4, f"${one.spend_of_mailed:,.0f}"))
+    return svg(len(mailings) * row + 6, title, "".join(parts))
 
 
 def advantage(interval: Interval, scale: float) -> str:
@@ -125,12 +97,3 @@ def advantage(interval: Interval, scale: float) -> str:
         f'<line x1="{x(interval.low):.1f}" x2="{x(interval.high):.1f}" y1="9" y2="9" class="line ours"/>'
         f'<circle cx="{x(interval.value):.1f}" cy="9" r="4" class="ours"/></svg>'
     )
-
-
-def _text(x: float, y: float, content: str, anchor: str = "start", kind: str = "label") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">{escape(content)}</text>'
-
-
-def _svg(height: float, title: str, content: str) -> str:
-    label = escape(title, quote=True)
-    return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{label}">{content}</svg>'

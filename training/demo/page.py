@@ -1,15 +1,11 @@
 """The findings as one self-contained page: inline SVG and CSS, nothing loaded from anywhere."""
 
-from pathlib import Path
-from string import Template
-
+from features.pages.markup import escape
+from features.pages.page import whole_page
 from training.demo.findings import Findings
-from training.demo.markup import escape
 from training.demo.page_card import card_section
 from training.demo.page_results import addresses_section, future_section, models_section, money_section
 from training.demo.wording import day
-
-_TEMPLATE = Path(__file__).with_name("page.html")
 
 
 def render(findings: Findings) -> str:
@@ -22,11 +18,6 @@ def render(findings: Findings) -> str:
         addresses_section(findings),
     ]
     return whole_page("what the demo found", "".join(content))
-
-
-def whole_page(title: str, content: str) -> str:
-    """``title`` is text, ``content`` HTML."""
-    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(title=escape(title), content=content)
 
 
 def _opening(findings: Findings) -> str:

@@ -1,8 +1,8 @@
 """The page's first part: one household, its offer, and what a purchase changed."""
 
+from features.pages.markup import cell, definitions, escape, figure, section, table
 from training.demo.figures import heat_strip
 from training.demo.findings import Card, Findings, Rejected, Standing
-from training.demo.markup import cell, definitions, escape, figure, section, table
 from training.demo.wording import day, hour_of_week, interval, money, rhythm, time_taken, when, words
 
 

@@ -3,10 +3,11 @@
 from itertools import groupby
 from typing import Any
 
+from features.pages.drawing import bars
+from features.pages.markup import cell, escape, figure, section, table
 from training.demo.coupons import share_within
-from training.demo.figures import advantage, bars, mailing_gaps, rank_curves
+from training.demo.figures import advantage, mailing_gaps, rank_curves
 from training.demo.findings import Comparison, CouponRanks, Findings, Future, Money, Power
-from training.demo.markup import cell, escape, figure, section, table
 from training.demo.wording import day, enough, figure_of, needed
 
 FIRST_COUPONS = (10, 25, 50)

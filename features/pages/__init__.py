@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: their frame, pieces of markup, and drawings as inline SVG."""
