@@ -59,12 +59,14 @@ VERBS = {
     ),
     "serve": Verb("serving.commands:serve", "Answer requests until told to stop."),
     "experiment": Verb("experiments.commands:experiment", "Controlled experiments."),
-    "decisions": Verb(
-        "serving.decisions_command:decisions", "The log of decisions with what came of each, as a file."
-    ),
+    "decisions": Verb("serving.decisions_command:decisions", "The log of decisions with what came of each, as a file."),
     "evaluate-policy": Verb(
         "experiments.off_policy_command:evaluate_policy",
         "What another policy would have earned, estimated from decisions that were logged with their propensities.",
+    ),
+    "simulate-policy": Verb(
+        "serving.simulate_policy_command:simulate_policy",
+        "Say what a policy file would offer to every customer, at what cost, and who gets less; as an HTML page too.",
     ),
     "policy": Verb("serving.policy_command:policy", "How decisions are made: put a policy file in force, look back."),
     "webhooks": Verb(

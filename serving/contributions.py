@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from features.brand import brands_sharing
 from features.instant import Instant
 from features.vector import FEATURES
-from serving.arbitration import AFFINITY_EFFECT, MOST_LIKELY
+from serving.arbitration import AFFINITY_EFFECT, MOST_LIKELY, ValueInputs
 from serving.decision import Floats
 from serving.loaded_models import LoadedModel, ModelShelf
 from serving.offer_evaluation import Case
@@ -94,13 +94,7 @@ def value_parts(case: Case, offer_id: str, expected_value: float) -> ValueParts:
     row = case.offers.rules.index[offer_id]
     worth, policy = case.offers.worth, case.policy
     known = value_inputs(case.request, case.offers, case.history, case.predictions, policy)
-    spend = float(known.target_spend[row])
-    if np.isnan(spend):
-        spend = known.typical_order if np.isnan(worth.target_price[row]) else float(worth.target_price[row])
-    taken = float(known.accept[row]) * known.taken
-    if np.isnan(taken):
-        lifted = float(worth.accept_prior[row]) * (1.0 + AFFINITY_EFFECT * float(np.sqrt(known.affinity[row])))
-        taken = min(lifted, MOST_LIKELY)
+    spend, taken = (float(column[row]) for column in _spend_and_taken(case, known))
     added_spend = float(known.added_spend[row])
     if np.isnan(added_spend):
         anyway = float(known.affinity[row]) * known.order_probability
@@ -111,3 +105,24 @@ def value_parts(case: Case, offer_id: str, expected_value: float) -> ValueParts:
     priority = taken * float(worth.priority[row])
     cost = taken * (float(worth.cost_fixed[row]) + float(worth.cost_share[row]) * spend)
     return ValueParts(added, retained, priority, -cost, expected_value - (added + retained + priority - cost))
+
+
+def expected_costs(case: Case) -> Floats:
+    """Of every offer of the table what making it is expected to cost, currency units."""
+    known = value_inputs(case.request, case.offers, case.history, case.predictions, case.policy)
+    spend, taken = _spend_and_taken(case, known)
+    worth = case.offers.worth
+    costs: Floats = taken * (worth.cost_fixed + worth.cost_share * spend)
+    return costs
+
+
+def _spend_and_taken(case: Case, known: ValueInputs) -> tuple[Floats, Floats]:
+    """Of every offer the spend that it applies to, and the chance that what it gives is taken."""
+    worth = case.offers.worth
+    usual = np.where(np.isnan(worth.target_price), known.typical_order, worth.target_price)
+    prior = np.minimum(worth.accept_prior * (1.0 + AFFINITY_EFFECT * np.sqrt(known.affinity)), MOST_LIKELY)
+    learned = known.accept * known.taken
+    return (
+        np.where(np.isnan(known.target_spend), usual, known.target_spend),
+        np.where(np.isnan(learned), prior, learned),
+    )
