@@ -1,6 +1,6 @@
 """Reading a policy file: YAML, or any mapping that came another way; all of it is checked before any of it holds."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -65,14 +65,30 @@ def read_policy_file(path: Path, timezone: str = "UTC") -> PolicyFile:
         Naming the first field that is wrong, its value and what was expected.
     """
     try:
-        document = yaml.safe_load(path.read_bytes())
+        document = yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 - a safe one
     except OSError as error:
         raise FieldError("policy", str(path), f"a file that can be read ({error.strerror})") from error
+    except FieldError:
+        raise
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise FieldError("policy", str(path), f"YAML ({' '.join(str(error).split())})") from error
     if not isinstance(document, dict) or not document:
         raise FieldError("policy", str(path), "settings by name, such as epsilon: 0.1")
     return parse_policy(document, timezone)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML takes the last of two keys of one name, and what was said first would be lost in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                line = key.start_mark.line + 1
+                raise FieldError(name, f"again in line {line}", "each name but once", "duplicate")
+            seen.add(name)
+        return super().construct_mapping(node, deep=deep)
 
 
 def parse_policy(document: Mapping[str, Any], timezone: str = "UTC") -> PolicyFile:

@@ -49,7 +49,7 @@ def require_some_left(rules: PolicyRules, offers: Sequence[Offer], by_product: M
     Raises
     ------
     FieldError
-        If the exclusions that always hold leave no offer of the catalogue.
+        If the exclusions that always hold leave no offer of the catalogue, or exclude one that is pinned.
     """
     categories = [categories_of(offer, by_product) for offer in offers]
     left = np.ones(len(offers), dtype=np.bool_)
@@ -59,3 +59,7 @@ def require_some_left(rules: PolicyRules, offers: Sequence[Offer], by_product: M
     if offers and not left.any():
         expected = f"some of the {len(offers)} offers of the catalogue to be left: together they exclude every one"
         raise FieldError("exclusions", len(rules.exclusions), expected)
+    excluded = {offer.offer_id for offer, is_left in zip(offers, left.tolist(), strict=True) if not is_left}
+    for place, pin in enumerate(rules.pins):
+        if pin.offer in excluded:
+            raise FieldError(f"pins[{place}].offer", pin.offer, "an offer that the exclusions do not always exclude")

@@ -14,7 +14,7 @@ from experiments.exploration import (
     probabilities,
     uniforms,
 )
-from experiments.menus import draw_menu, menu_probabilities
+from experiments.menus import draw_menu, draw_whole_menu, menu_probabilities, menu_probability
 from features.errors import FieldError
 
 POLICIES = [EpsilonGreedy(0.2), EpsilonGreedy(0.0), Softmax(0.5), Thompson(64, 0.1), Thompson(16)]
@@ -108,6 +108,36 @@ def test_menu_frequencies_equal_rank_probabilities(policy):
     spread = np.sqrt(shown * (1 - shown) / draws)
     assert (np.abs(np.delete(counts, NONE, axis=1) / draws - shown) <= 4.5 * spread + 1e-12).all()
     assert counts[1:, NONE].sum() == 0
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=str)
+def test_menus_are_drawn_as_often_as_their_probability_says(policy):
+    draws, counts = 4_000, {}
+
+    for number in range(draws):
+        whole = draw_whole_menu(VALUES, policy, NONE, 3, uniforms("joint", str(number), 5), DEVIATIONS, seed=1)
+        menu = () if whole.menu.candidates == (NONE,) else whole.menu.candidates
+        again = menu_probability(VALUES, policy, NONE, 3, menu, DEVIATIONS, seed=1)
+        assert whole.probability == pytest.approx(again, abs=1e-12)
+        counts[menu] = counts.get(menu, 0) + 1
+
+    for menu, count in counts.items():
+        chance = menu_probability(VALUES, policy, NONE, 3, menu, DEVIATIONS, seed=1)
+        assert abs(count / draws - chance) <= 4.5 * math.sqrt(chance * (1 - chance) / draws) + 1e-12, menu
+
+
+def test_a_menu_worked_by_hand():
+    """Of four candidates, none the last: two ranks, by value 1 before 0 before none."""
+    values = np.array([0.5, 1.0, -1.0, 0.0])
+
+    chances = {
+        menu: menu_probability(values, EpsilonGreedy(0.4), 3, 2, menu) for menu in ((1, 0), (0, 1), (1,), (), (2, 0))
+    }
+
+    one_of_twelve = 0.4 / 12
+    assert chances == pytest.approx(
+        {(1, 0): 0.6 + one_of_twelve, (0, 1): one_of_twelve, (1,): one_of_twelve, (): 0.1, (2, 0): one_of_twelve}
+    )
 
 
 @given(

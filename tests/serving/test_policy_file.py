@@ -151,7 +151,32 @@ def test_exclusions_that_together_leave_no_offer_are_refused() -> None:
     require_some_left(read({"exclusions": [both[0], {**both[1], "channels": "sms"}]}).rules, OFFERS, {})
 
 
-@pytest.mark.parametrize("text", ["", "- a", "epsilon: [", "\xff", "epsilon: 2026-13-45"])
+def test_a_pin_of_what_is_always_excluded_is_refused() -> None:
+    document = {"exclusions": [{"offers": "a"}], "pins": [{"offer": "b"}, {"offer": "a"}]}
+
+    with pytest.raises(FieldError, match=r"pins\[1\].offer"):
+        require_some_left(read(document).rules, OFFERS, {})
+
+
+@pytest.mark.parametrize("text", ["epsilon: 0.1\nepsilon: 0.2\n", "pins: [{offer: a, offer: b}]", "pins: []\npins: []"])
+def test_nothing_is_said_twice(tmp_path: Path, text: str) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+
+    with pytest.raises(FieldError, match="each name but once"):
+        read_policy_file(tmp_path / "p.yaml")
+
+
+def test_dates_of_a_file_are_in_the_time_zone_of_the_brand(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("pins: [{offer: a, from: 2026-12-01, to: 2026-12-01T12:00:00Z}]")
+
+    given = read_policy_file(tmp_path / "p.yaml", "Europe/Moscow")
+
+    when = given.rules["pins"][0].when
+    assert (when.starts, when.ends) == (parse("2026-11-30T21:00:00"), parse("2026-12-01T12:00:00"))
+    assert parse_policy(given.document, "Europe/Moscow") == given
+
+
+@pytest.mark.parametrize("text", ["", "- a", "epsilon: [", "\xff", "epsilon: 2026-13-45", "? [a]\n: b"])
 def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "p.yaml").write_bytes(text.encode("latin-1"))
 
