@@ -4,7 +4,7 @@ Of the customer it holds what bore on the decision and no more: of the profile n
 for each offer; of the attributes those that some offer asks for. What is the same for everybody is named by its digest.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,14 +15,14 @@ from features.instant import Instant
 from features.money import Money
 from features.presented_terms import Outcome
 from features.profiles import Profiles
-from serving.conditions import Condition, Subject, Value
+from serving.conditions import Subject, Value
 from serving.customer_facts import is_blocked
 from serving.decision import Decision, LearnedResponse, OfferUse
 from serving.offer_evaluation import Case
 from serving.offer_numbers import NO_NUMBERS, OfferNumbers, packed, packed_at, unpacked
 from serving.policy_version import policy_version
 from serving.refusal import Refusal
-from serving.rule_table import rule_table
+from serving.rule_table import RuleTable, rule_table
 from serving.targets import about
 from serving.unsubscribing import unsubscribed_at
 from serving.value_inputs import facts
@@ -105,8 +105,8 @@ def evidence_of(case: Case, decision: Decision, lost: Mapping[str, Refusal]) -> 
     """What ``decision`` was made of; ``lost`` are the offers that could not be had in the end."""
     customer, history, predictions = case.customer, case.history, case.predictions
     profile, own = customer.profile, customer.customer
-    asks = _asks(case)
     policy = case.policy
+    table = rule_table(policy, case.offers)
     is_message = decision.channel in policy.message_channels
     hours = predictions.hours_of(decision.channel) if is_message else None
     bought = history.target_lines.nonzero()[0]
@@ -119,8 +119,8 @@ def evidence_of(case: Case, decision: Decision, lost: Mapping[str, Refusal]) -> 
         is_blocked=is_blocked(customer),
         consents=_consents(profile),
         unsubscribed_at=unsubscribed_at(customer, policy) if policy.unsubscribe_days else None,
-        tier=_tier(case, asks) if asks else None,
-        attributes=_attributes(case, asks) if asks else {},
+        tier=_tier(case, table),
+        attributes=_attributes(case, table),
         timezone=customer.timezone or (own is not None and own.timezone) or "",
         channels=_channels(case, profile),
         uses=_uses(case),
@@ -170,22 +170,20 @@ def _consents(profile: Profiles | None) -> dict[str, Any]:
     return {name: word[1] for name, word in profile.states[0].items() if name.startswith(CONSENT)}
 
 
-def _asks(case: Case) -> Collection[Condition]:
-    """The conditions that bear on the decision."""
-    of_offers = [condition for condition, _ in case.offers.rules.conditions]
-    table = rule_table(case.policy, case.offers)
-    return of_offers if table is None else {*of_offers, *table.asks}
+def _tier(case: Case, table: RuleTable | None) -> Value:
+    is_asked = any(condition.subject is Subject.TIER for condition, _ in case.offers.rules.conditions)
+    if not is_asked and (table is None or not table.asks_for_tier):
+        return None
+    return facts(case.request.decided_at, case.customer, case.predictions)(Subject.TIER, "tier")
 
 
-def _tier(case: Case, asks: Collection[Condition]) -> Value:
+def _attributes(case: Case, table: RuleTable | None) -> dict[str, Value]:
+    asked = {one.name for one, _ in case.offers.rules.conditions if one.subject is Subject.ATTRIBUTE}
+    if table is not None:
+        asked |= table.attributes
+    if not asked:
+        return {}
     known = facts(case.request.decided_at, case.customer, case.predictions)
-    is_asked = any(condition.subject is Subject.TIER for condition in asks)
-    return known(Subject.TIER, "tier") if is_asked else None
-
-
-def _attributes(case: Case, asks: Collection[Condition]) -> dict[str, Value]:
-    known = facts(case.request.decided_at, case.customer, case.predictions)
-    asked = {one.name for one in asks if one.subject is Subject.ATTRIBUTE}
     return {name: known(Subject.ATTRIBUTE, name) for name in sorted(asked)}
 
 

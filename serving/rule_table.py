@@ -96,6 +96,9 @@ class RuleTable:
     """Of each offer the number of the category that it mostly is of; -1 where that is not known."""
     kinds: Labels
     has_channels: bool
+    asks_for_tier: bool
+    attributes: frozenset[str]
+    """Those that are asked for."""
     effects: dict[Holds, Effect] = field(default_factory=dict)
 
     def asked(self, facts: Facts) -> Callable[[int], bool]:
@@ -200,6 +203,8 @@ def build_rule_table(policy: Policy, offers: Sequence[Offer], categories: Sequen
         categories=np.array([own[of[0]] if of else -1 for of in categories], dtype=np.int64),
         kinds=np.array([kinds[offer.kind] for offer in offers], dtype=np.int64),
         has_channels=any(moment.channels for moment in moments),
+        asks_for_tier=any(condition.subject is Subject.TIER for condition in asks),
+        attributes=frozenset(condition.name for condition in asks if condition.subject is Subject.ATTRIBUTE),
     )
 
 
