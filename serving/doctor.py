@@ -21,8 +21,10 @@ from features.schema import events, profiles, segments
 from features.settings import read_settings
 from features.store import Store, open_store
 from features.verbs import Brand, Json, Workspace, answer, now
+from serving.applied_policy import read_applied, require_applicable
 from serving.offer_cost import CostUnknownError, offer_cost
 from serving.policy import BrandTerms, Policy, brand_terms
+from serving.policy_file import parse_policy
 from serving.subscriptions import active
 from serving.webhook_outbox import count_dead
 
@@ -165,6 +167,25 @@ def check_offers(store: Store, brand: str, at: Instant) -> Iterator[Finding]:
         yield Finding("offers", "problem", message, "set point_value in the brand file: lagniappe brand apply FILE")
 
 
+def check_policy(store: Store, brand: str, at: Instant) -> Iterator[Finding]:
+    """Offers and categories may have gone since the policy was applied: its rules on them are without effect."""
+    with store.reading() as connection:
+        found = read_applied(connection, brand)
+        if found is None:
+            yield Finding("policy", "ok", "none was applied: the defaults hold")
+            return
+        message = f"{found.name}, version {found.version}, applied {(at - found.applied_at) // MICROSECONDS_PER_DAY} "
+        message += f"days ago by {found.applied_by}"
+        try:
+            given = parse_policy(found.document, read_brand(connection, brand).timezone)
+            require_applicable(connection, brand, given)
+        except FieldError as error:
+            remedy = "lagniappe policy apply FILE, or lagniappe policy rollback"
+            yield Finding("policy", "warning", f"{message}: {error}", remedy)
+            return
+    yield Finding("policy", "ok", message)
+
+
 def _is_cost_unknown(offer: Offer, terms: BrandTerms) -> bool:
     try:
         offer_cost(offer, terms, Policy())
@@ -193,4 +214,12 @@ def check_mlflow(_store: Store, _brand: str, _now: Instant) -> Iterator[Finding]
         yield Finding("mlflow", "ok", "installed")
 
 
-CHECKS: tuple[Check, ...] = (check_store, check_events, check_models, check_offers, check_webhooks, check_mlflow)
+CHECKS: tuple[Check, ...] = (
+    check_store,
+    check_events,
+    check_models,
+    check_offers,
+    check_policy,
+    check_webhooks,
+    check_mlflow,
+)

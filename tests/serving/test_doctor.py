@@ -5,7 +5,9 @@ from features.entities import Offer, OfferKind
 from features.instant import MICROSECONDS_PER_DAY
 from features.schema import segments
 from features.store import Store
-from serving.doctor import check_events, check_models, check_offers, check_store, examine
+from serving.applied_policy import apply_policy
+from serving.doctor import check_events, check_models, check_offers, check_policy, check_store, examine
+from serving.policy_file import parse_policy
 from training.registry import CHAMPION, deploy
 
 NOW = 1_511_136_000_000_000
@@ -55,3 +57,16 @@ def test_points_without_a_price_are_a_problem(sqlite_store: Store) -> None:
         upsert_offers(connection, [points, past], NOW)
 
     assert statuses(check_offers(sqlite_store, "default", NOW)) == ["ok", "problem"]
+
+
+def test_a_rule_on_an_offer_that_is_gone_is_told(sqlite_store: Store) -> None:
+    assert statuses(check_policy(sqlite_store, "default", NOW)) == ["ok"]
+    with sqlite_store.writing() as connection:
+        apply_policy(connection, "default", parse_policy({"pins": [{"offer": "gone"}]}), "anna", NOW)
+    assert statuses(check_policy(sqlite_store, "default", NOW)) == ["ok"]  # without a catalogue nobody can tell
+    with sqlite_store.writing() as connection:
+        upsert_offers(connection, [Offer(offer_id="here")], NOW)
+
+    (found,) = check_policy(sqlite_store, "default", NOW)
+
+    assert (found.status, "pins[0].offer: got 'gone'" in found.message) == ("warning", True)
