@@ -190,6 +190,36 @@ class UnsubscribeAnswer(Struct, frozen=True):
     ended: str
 
 
+class PlanRequest(Struct, frozen=True, kw_only=True):
+    """Decisions for every customer as of an instant; the same ``name`` gives the same decisions."""
+
+    as_of: Name
+    brand: Id | None = None
+    channels: Annotated[list[Name], Meta(min_length=1, max_length=20)] | None = None
+    budget: Quantity | None = None
+    name: Name | None = None
+
+
+class PlanAnswer(Struct, frozen=True):
+    job_id: str
+
+
+class JobRequest(Struct, frozen=True, kw_only=True):
+    job_id: Id
+    brand: Id | None = None
+
+
+class JobAnswer(Struct, frozen=True, kw_only=True):
+    """``state`` is running, done or failed; ``file`` is the plan, once it is done."""
+
+    job_id: str
+    state: str
+    file: str | None
+    error: str | None
+    customers: int | None
+    offers: int | None
+
+
 class AssignAnswer(Struct, frozen=True):
     """``variant`` is null for a unit that the experiment leaves out."""
 

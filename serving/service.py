@@ -24,6 +24,7 @@ from serving.handlers.customer import customer
 from serving.handlers.events import events
 from serving.handlers.explain import explain
 from serving.handlers.next_best_offer import next_best_offer
+from serving.handlers.plan import job, plan
 from serving.handlers.score import score
 from serving.handlers.subscribe import subscribe, subscriptions, unsubscribe
 from serving.hook import FrontedService
@@ -35,8 +36,12 @@ from serving.schemas import (
     EventsAnswer,
     EventsRequest,
     ExplainRequest,
+    JobAnswer,
+    JobRequest,
     NextBestOfferAnswer,
     NextBestOfferRequest,
+    PlanAnswer,
+    PlanRequest,
     RowsRequest,
     ScoreRequest,
     SubscribeAnswer,
@@ -58,6 +63,8 @@ CALLS: dict[str, Call] = {
     "/customer": customer,
     "/assign": assign,
     "/explain": explain,
+    "/plan": plan,
+    "/job": job,
     "/subscribe": subscribe,
     "/subscriptions": subscriptions,
     "/unsubscribe": unsubscribe,
@@ -121,6 +128,16 @@ class Lagniappe:
     async def explain(self, **fields: Any) -> Any:
         """A decision of the log made again: what it was made of, what was left out and why, how likely it was."""
         return await self._call("/explain", fields)
+
+    @endpoint(PlanRequest, PlanAnswer)
+    async def plan(self, **fields: Any) -> Any:
+        """Begin to decide for every customer as of an instant; the answer is a job to ask after."""
+        return await self._call("/plan", fields)
+
+    @endpoint(JobRequest, JobAnswer)
+    async def job(self, **fields: Any) -> Any:
+        """How a job stands, and where its file is."""
+        return await self._call("/job", fields)
 
     @endpoint(SubscribeRequest, SubscribeAnswer)
     async def subscribe(self, **fields: Any) -> Any:
