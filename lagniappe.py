@@ -69,12 +69,17 @@ VERBS = {
         "Say what a policy file would offer to every customer, at what cost, and who gets less; as an HTML page too.",
     ),
     "policy": Verb("serving.policy_command:policy", "How decisions are made: put a policy file in force, look back."),
+    "triggers": Verb("serving.triggers_command:triggers", "What is waited for to make a decision of it."),
     "webhooks": Verb(
         "serving.webhooks_command:webhooks", "Who is told of what by webhooks, and what could not be delivered."
     ),
     "audit": Verb(
         "training.audit.command:audit",
         "Say of past campaigns who was chosen, what went to sure buyers, and what would tell more; as an HTML page.",
+    ),
+    "check-parity": Verb(
+        "training.parity_command:check_parity",
+        "Compare what the service knows of customers with their history; exit status 1 if they differ anywhere.",
     ),
     "brand": Verb("features.brand_commands:brand", "Settings of a brand."),
     "doctor": Verb(

@@ -172,6 +172,10 @@ class History:
         both = concatenate([profiles, empty([c for c in self._registered if c not in met])])
         return both.take(np.argsort(np.array(both.customer_ids), kind="stable"))
 
+    def customer_ids(self) -> list[str]:
+        """Of everybody with an event, as the events name them: merged ones too."""
+        return sorted(self._events.select("customer_id").distinct().to_pyarrow()["customer_id"].to_pylist())
+
     def refusing(self, purposes: Sequence[str]) -> dict[str, set[str]]:
         """By purpose, who refuses it at the end of this history, with those merged into them."""
         nobody: dict[str, set[str]] = {purpose: set() for purpose in purposes}
