@@ -27,6 +27,8 @@ def refuse_ranked(codes: Codes, ranked: Rows, labels: Rows, most: Rows, refusals
     """
     taken = np.zeros(labels.shape, dtype=np.int64)
     for row in ranked:
+        if codes[row] != 0:
+            continue
         for limit in range(labels.shape[0]):
             label = labels[limit, row]
             if label >= 0 and taken[limit, label] >= most[limit]:

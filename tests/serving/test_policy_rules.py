@@ -188,6 +188,19 @@ def test_a_pin_stays_where_its_group_has_a_better_offer() -> None:
     assert ids(made(groups, request=MENU)) == ["c", "a"]
 
 
+def test_of_two_pins_in_one_group_the_first_stays_and_each_refusal_keeps_its_reason() -> None:
+    offers = table(*(information(name, target=Target(categories=("tea",))) for name in "abc"))
+    document = {
+        "groups": [{"name": "g", "offers": ["a", "b"]}],
+        "diversity": {"most_per_category": 1},
+        "pins": [{"offer": "b"}, {"offer": "a"}],
+    }
+
+    decision = made(document, offers, request=MENU)
+
+    assert (ids(decision), decision.excluded) == (["b"], {"exclusive_group": 1, "diversity": 1})
+
+
 def test_a_menu_is_diverse_at_a_price_that_is_told() -> None:
     tea = Target(categories=("tea",))
     offers = table(*(information(n, priority=p, target=tea) for n, p in zip("abc", (1, 3, 2), strict=True)),
