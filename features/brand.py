@@ -14,6 +14,7 @@ from features.errors import FieldError
 from features.events import DEFAULT_BRAND
 from features.instant import Instant
 from features.store import upsert
+from features.trigger_settings import Trigger, checked_triggers
 
 Shared = Literal["models", "catalogue", "caps", "holdout"]
 
@@ -25,6 +26,9 @@ _languages = fields.several(fields.language)
 
 def _checked(field: str, read: fields.Reader[Any]) -> BeforeValidator:
     return BeforeValidator(lambda value: None if value is None else read(field, value))
+
+
+_triggers = BeforeValidator(checked_triggers)
 
 
 def _minute_of_day(field: str, value: object) -> int:
@@ -91,6 +95,7 @@ class BrandSettings(_Settings):
     quiet_hours: QuietHours | None = None
     protected_attributes: Annotated[tuple[str, ...], _checked("protected_attributes", fields.several(fields.text))] = ()
     share: Share = Share()
+    triggers: Annotated[dict[str, Trigger], _triggers] = Field(default_factory=dict)
 
 
 def parse_brand(document: object) -> BrandSettings:

@@ -57,4 +57,64 @@ webhook_dead = Table(
 )
 """What no attempt within a day could deliver, until it is delivered after all or a month is over."""
 
-TABLES = (webhook_subscriptions, webhook_outbox, webhook_dead)
+trigger_due = Table(
+    "trigger_due",
+    metadata,
+    Column("brand", Text, primary_key=True),
+    Column("trigger_name", Text, primary_key=True),
+    Column("customer_id", Text, primary_key=True),
+    Column("due_at", BigInteger, nullable=False),
+    Column("asked", BigInteger, nullable=False, server_default="1"),
+    Column("claimed_until", BigInteger, nullable=False, server_default="0"),
+    Index("trigger_due_by_time", "due_at"),
+    Index("trigger_due_by_customer", "brand", "customer_id"),
+)
+"""Whom to look at for which trigger, and when; ``asked`` counts how often that was asked for, so that what is asked
+while somebody looks is not lost. ``claimed_until`` is of the real clock.
+"""
+
+trigger_firings = Table(
+    "trigger_firings",
+    metadata,
+    Column("brand", Text, primary_key=True),
+    Column("customer_id", Text, primary_key=True),
+    Column("trigger_name", Text, primary_key=True),
+    Column("occasion", Text, primary_key=True),
+    Column("outcome", Text, nullable=False),
+    Column("decided_at", BigInteger, nullable=False),
+    Column("decision_id", Text),
+)
+"""Every occasion once: that it ``fired``, or why it did not."""
+
+trigger_levels = Table(
+    "trigger_levels",
+    metadata,
+    Column("brand", Text, primary_key=True),
+    Column("customer_id", Text, primary_key=True),
+    Column("trigger_name", Text, primary_key=True),
+    Column("is_above", Integer, nullable=False),
+)
+"""On which side of a trigger's line a customer was when last looked at; no row before the first look."""
+
+trigger_scans = Table(
+    "trigger_scans",
+    metadata,
+    Column("brand", Text, primary_key=True),
+    Column("day", Text, nullable=False),
+    Column("after_customer", Text, nullable=False),
+    Column("previous_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("is_finished", Integer, nullable=False),
+    Column("claimed_until", BigInteger, nullable=False),
+)
+"""How far the nightly look at everybody of a brand has come."""
+
+TABLES = (
+    webhook_subscriptions,
+    webhook_outbox,
+    webhook_dead,
+    trigger_due,
+    trigger_firings,
+    trigger_levels,
+    trigger_scans,
+)

@@ -8,7 +8,7 @@ of what goes out by itself are in :mod:`features.outgoing_schema`.
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
-REVISION = "0005"
+REVISION = "0006"
 """The revision of ``migrations/`` that makes the tables below."""
 
 metadata = MetaData()

@@ -32,6 +32,8 @@ from serving.metrics import Metrics
 from serving.outgoing_metrics import OutgoingMetrics
 from serving.profiles_as_of import ProfilesAsOf
 from serving.told_decisions import record_and_tell
+from serving.trigger_arming import arm_for_events
+from serving.trigger_book import TriggerBook
 from serving.webhook_address import read_allowed
 from serving.webhook_delivery import Courier
 from serving.webhook_signature import webhook_key
@@ -64,6 +66,7 @@ class Application:
     metrics: Metrics
     listeners: Listeners
     courier: Courier
+    triggers: TriggerBook
     record: Write[Entry, Kept]
     append: Write[EventBatch, AppendResult]
     exposed: set[tuple[str, str]] = field(default_factory=set)
@@ -96,8 +99,9 @@ class Application:
 Call = Callable[[Application, bytes], Awaitable[bytes]]
 
 
-def open_application(settings: Settings, clock: Clock, brand: str) -> Application:
-    """
+def open_application(settings: Settings, clock: Clock, brand: str, *, is_serving: bool = True) -> Application:
+    """``is_serving``: that requests are answered, so that what goes out by itself does so meanwhile.
+
     Raises
     ------
     StoreError
@@ -115,8 +119,9 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     listeners, outgoing = Listeners(store), OutgoingMetrics()
     courier = Courier(store, listeners, read_allowed(), partial(webhook_key, store.workspace), outgoing.webhook)
-    courier.start()
-    return Application(
+    triggers = TriggerBook(store)
+    triggers.refresh()
+    application = Application(
         brand=brand,
         store=store,
         clock=clock,
@@ -127,9 +132,22 @@ def open_application(settings: Settings, clock: Clock, brand: str) -> Applicatio
         metrics=Metrics(store.workspace),
         listeners=listeners,
         courier=courier,
+        triggers=triggers,
         record=partial(record_and_tell, lake=store.lake, contents=KeptContents(), listeners=listeners),
-        append=partial(_append, lake=store.lake),
+        append=partial(_append, lake=store.lake, triggers=triggers),
     )
+    if is_serving:
+        _start_what_goes_out(application, outgoing)
+    return application
+
+
+def _start_what_goes_out(application: Application, outgoing: OutgoingMetrics) -> None:
+    from serving.trigger_watch import Watch  # which is of applications, and not known to them
+
+    watch = Watch(application, outgoing.trigger)
+    application.store.at_close(watch.close)
+    application.courier.start()
+    watch.start()
 
 
 @contextmanager
@@ -148,9 +166,15 @@ def naming_what_is_missing() -> Iterator[None]:
         raise _told(error) from error
 
 
-def _append(connection: Connection, batches: Sequence[EventBatch], *, lake: Path) -> list[AppendResult]:
+def _append(
+    connection: Connection, batches: Sequence[EventBatch], *, lake: Path, triggers: TriggerBook
+) -> list[AppendResult]:
     with naming_what_is_missing():
-        return [append(connection, batch.events, batch.received_at, lake=lake) for batch in batches]
+        results = [append(connection, batch.events, batch.received_at, lake=lake) for batch in batches]
+    if triggers.brands:
+        for batch, result in zip(batches, results, strict=True):
+            arm_for_events(connection, triggers, batch.events, result, batch.received_at)
+    return results
 
 
 def handlers_of(application: Application, calls: dict[str, Call]) -> dict[str, Handler]:

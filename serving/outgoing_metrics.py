@@ -12,6 +12,13 @@ class OutgoingMetrics:
             "lagniappe_webhooks", "Attempts to deliver, by what came of them.", ["type", "outcome"], registry=None
         )
 
+        self._triggers = Counter(
+            "lagniappe_triggers", "Occasions of triggers: fired, or why not.", ["trigger", "outcome"], registry=None
+        )
+
+    def trigger(self, name: str, outcome: str) -> None:
+        self._triggers.labels(name, outcome).inc()
+
     def webhook(self, name: str, outcome: str) -> None:
         """``outcome`` is one of ``serving.webhook_outbox``."""
         self._webhooks.labels(name, outcome).inc()

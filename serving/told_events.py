@@ -11,13 +11,21 @@ import msgspec
 from msgspec import Struct
 
 from features.instant import Instant, to_iso
+from features.trigger_settings import TriggerKind
 from serving.decision import Decision
 
 PREFIX = "lagniappe."
 """Of the CloudEvents type."""
 EVERYTHING = "*"
 DECISION_MADE = "decision.made"
-NAMES: tuple[str, ...] = (DECISION_MADE,)
+OF_TRIGGERS = "trigger."
+
+
+def trigger_name(kind: TriggerKind) -> str:
+    return OF_TRIGGERS + kind.value
+
+
+NAMES: tuple[str, ...] = (DECISION_MADE, *map(trigger_name, TriggerKind))
 
 
 class Told(Struct, frozen=True):

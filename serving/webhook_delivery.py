@@ -106,9 +106,7 @@ class Courier:
     async def _settle_some(self) -> None:
         if not self._under_way:
             return
-        done, _ = await asyncio.wait(
-            self._under_way, timeout=LOOK_EVERY_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )  # fmt: skip
+        done, _ = await asyncio.wait(self._under_way, timeout=LOOK_EVERY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         attempted = [task.result() for task in done]
         for task in done:
             del self._under_way[task]

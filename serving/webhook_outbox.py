@@ -84,10 +84,10 @@ def whose_turn(connection: Connection, now: Instant) -> list[Subscription]:
     of = webhook_outbox.c
     has_due = select(of.message_id).where(of.next_attempt_at <= now)
     return [
-        one for one in active(connection) if connection.execute(
-            has_due.where(of.subscription_id == one.subscription_id).limit(1)
-        ).first()
-    ]  # fmt: skip
+        one
+        for one in active(connection)
+        if connection.execute(has_due.where(of.subscription_id == one.subscription_id).limit(1)).first()
+    ]
 
 
 def claim(connection: Connection, room: Mapping[Subscription, int], now: Instant) -> list[Message]:

@@ -32,9 +32,7 @@ def subscribe(
         names = checked_events([name.strip() for name in events.split(",") if name.strip()])
         subscription_id = new_subscription_id()
         secret = secret_of(webhook_key(store.workspace), subscription_id)
-        given = Subscription(
-            subscription_id, brand, checked_url(url, read_allowed()), names, print_of(secret), now()
-        )  # fmt: skip
+        given = Subscription(subscription_id, brand, checked_url(url, read_allowed()), names, print_of(secret), now())
         with store.writing() as connection:
             keep(connection, given)
     document = {"subscription_id": subscription_id, "url": url, "events": names, "secret": secret}

@@ -21,6 +21,8 @@ from features.instant import Instant
 from features.store import Store
 from serving.application import Application, naming_what_is_missing
 from serving.schemas import RejectedRow, RowsRequest, UpsertAnswer, decoded, renamed
+from serving.trigger_arming import arm_for_customers, known_before
+from serving.trigger_book import TriggerBook
 
 _DECODER = msgspec.json.Decoder(RowsRequest)
 Row = Mapping[str, Any]
@@ -50,7 +52,9 @@ async def customers(application: Application, body: bytes) -> bytes:
     asked = decoded(_DECODER, renamed(body, "customers"))
     brand = application.brand_of(asked.brand)
     parsed = await asyncio.to_thread(parse_rows, asked.rows, partial(parse_customer, brand=brand))
-    return await _upserted(application, _customers_into(application.store.lake), "customer_id", *parsed)
+    return await _upserted(
+        application, _customers_into(application.store.lake, application.triggers), "customer_id", *parsed
+    )
 
 
 async def offers(application: Application, body: bytes) -> bytes:
@@ -75,16 +79,19 @@ def _all_by(upsert: Callable[[Connection, Sequence[Any], Instant], int]) -> Put:
     return lambda connection, entities, now: (upsert(connection, entities, now), {})
 
 
-def _customers_into(lake: Path) -> Put:
-    """With their identifiers linked, and their profiles folded anew where their time zone is another now."""
+def _customers_into(lake: Path, triggers: TriggerBook) -> Put:
+    """With their identifiers linked, their profiles folded anew where their time zone is another now, and looked at."""
 
     def put(connection: Connection, entities: Sequence[Customer], now: Instant) -> tuple[int, Refused]:
         count = 0
         refused: Refused = {}
         for brand in dict.fromkeys(customer.brand for customer in entities):
             mine = [position for position, customer in enumerate(entities) if customer.brand == brand]
-            intake = take_customers(connection, brand, [entities[position] for position in mine], now)
+            given = [entities[position] for position in mine]
+            before = known_before(connection, triggers, brand, given)
+            intake = take_customers(connection, brand, given, now)
             refold(connection, lake, brand, sorted(intake.stale))
+            arm_for_customers(connection, triggers, brand, before, now)
             count += intake.accepted + intake.duplicates
             refused |= {mine[position]: error for position, error in intake.refused.items()}
         return count, refused

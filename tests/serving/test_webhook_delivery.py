@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,9 +19,11 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from features.brand import apply_brand, parse_brand
 from features.outgoing_schema import webhook_outbox
+from features.schema import decisions
 from features.store import Store, open_store
 from serving.listeners import Listeners
 from serving.subscriptions import Subscription, keep
@@ -232,24 +235,48 @@ def test_what_was_answered_is_told_though_the_service_is_killed(tmp_path: Path, 
         port = int(probe.getsockname()[1])
     address, workspace = f"http://127.0.0.1:{port}", tmp_path / "workspace"
     receiver.status = lambda _: 503 if len(receiver.requests) % 3 == 0 else 204
+    store = open_store(workspace)
+    with store.writing() as connection:
+        apply_brand(connection, parse_brand({"brand": "default", "triggers": {"bought": {"kind": "purchase"}}}), 1)
 
     with served(workspace, port) as process:
-        asked = {"url": receiver.url, "events": ["decision.made"]}
-        subscribed = httpx.post(f"{address}/subscribe", json=asked, timeout=30).json()
+        httpx.post(f"{address}/subscribe", json={"url": receiver.url, "events": ["*"]}, timeout=30).raise_for_status()
         decided = [
             httpx.post(f"{address}/next_best_offer", json={"customer_id": f"c{n}"}, timeout=30).json()["decision_id"]
             for n in range(60)
         ]
+        posted = httpx.post(f"{address}/events", json={"events": [purchase(n) for n in range(300)]}, timeout=30)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
+        assert until(lambda: is_free(port))  # its children end with it
     told_before = {one.event_id for one in receiver.requests}
     receiver.status = lambda _: 204
     with served(workspace, port):
-        store = open_store(workspace)
-        arrived = until(lambda: waiting(store) == 0, 90)
-        store.close()
+        arrived = until(lambda: fired(store) == 300 and waiting(store) == 0, 150)
+    store.close()
 
-    assert arrived
-    assert len(told_before) < len(decided)  # it was killed in the midst of it
-    assert {one.event_id for one in receiver.requests} == set(decided)
-    assert subscribed["secret"].startswith("whsec_")
+    assert (posted.json()["accepted"], arrived) == (300, True)
+    assert len(told_before) < 360  # it was killed in the midst of it
+    assert {one.event_id for one in receiver.requests} == {*decided, *keys_of_purchases(receiver)}
+    assert len(keys_of_purchases(receiver)) == 300
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def purchase(number: int) -> dict[str, Any]:
+    at = datetime.now(UTC).isoformat()
+    return {"event_id": f"e{number}", "type": "purchase", "customer_id": f"b{number}", "occurred_at": at, "amount": 1}
+
+
+def fired(store: Store) -> int:
+    """Decisions that were made of a trigger: one for each purchase."""
+    with store.reading() as connection:
+        query = select(func.count()).select_from(decisions).where(decisions.c.idempotency_key.like("trigger-%"))
+        return int(connection.execute(query).scalar_one())
+
+
+def keys_of_purchases(receiver: Receiver) -> set[str]:
+    return {one.event_id for one in receiver.requests if one.event_id.startswith("trigger-")}
