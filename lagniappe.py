@@ -77,6 +77,10 @@ VERBS = {
         "training.audit.command:audit",
         "Say of past campaigns who was chosen, what went to sure buyers, and what would tell more; as an HTML page.",
     ),
+    "check-parity": Verb(
+        "training.parity_command:check_parity",
+        "Compare what the service knows of customers with their history; exit status 1 if they differ anywhere.",
+    ),
     "brand": Verb("features.brand_commands:brand", "Settings of a brand."),
     "doctor": Verb(
         "serving.doctor:doctor",
