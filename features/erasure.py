@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 
 from features.customer_links import members
 from features.instant import Instant, to_iso
 from features.lake import count_segments, discount_segments, read_segments, rewrite_without
+from features.outgoing_schema import OF_CUSTOMERS
 from features.profile_store import delete_profiles
-from features.schema import assignments, customers, decisions, erased, events, identifiers, merges, reservations
+from features.schema import assignments, decisions, erased, events, metadata, profiles, reservations
 from features.store import upsert
 
 _KEY_FILE = "erasure.key"
@@ -38,7 +39,7 @@ def erase(connection: Connection, lake: Path, brand: str, customer_id: str, unti
         some = people[start : start + _CHUNK]
         mine = (events.c.brand == brand) & events.c.customer_id.in_(some) & (events.c.occurred_at <= until)
         connection.execute(delete(events).where(mine))
-        for table in (identifiers, customers, merges):
+        for table in _tables_of_persons():
             connection.execute(delete(table).where((table.c.brand == brand) & table.c.customer_id.in_(some)))
         connection.execute(delete(assignments).where((assignments.c.brand == brand) & assignments.c.unit_id.in_(some)))
     delete_profiles(connection, brand, people)
@@ -51,6 +52,13 @@ def erase(connection: Connection, lake: Path, brand: str, customer_id: str, unti
             count_segments(connection, [] if smaller is None else [smaller], now)
     rows = [{"brand": brand, "customer_hash": hash_of(key, brand, name), "erased_at": until} for name in people]
     connection.execute(upsert(connection, erased), rows)
+
+
+def _tables_of_persons() -> list[Table]:
+    """Those whose rows go with the customer they name; what is missing here is handled one by one."""
+    others = (events, profiles, decisions, reservations)
+    named = (table for table in metadata.sorted_tables if {"brand", "customer_id"} <= set(table.c.keys()))
+    return [table for table in named if table not in others]
 
 
 def _pseudonymise(connection: Connection, key: bytes, brand: str, people: Sequence[str]) -> None:

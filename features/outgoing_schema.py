@@ -118,3 +118,5 @@ TABLES = (
     trigger_levels,
     trigger_scans,
 )
+OF_CUSTOMERS = (webhook_outbox, webhook_dead, trigger_due, trigger_firings, trigger_levels)
+"""Those that name a customer, whose rows go when the customer is erased."""

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from features.brand import apply_brand, parse_brand
 from features.instant import MICROSECONDS_PER_DAY, Instant, parse, to_iso
-from features.outgoing_schema import trigger_due, trigger_firings, webhook_outbox
+from features.outgoing_schema import OF_CUSTOMERS, trigger_due, trigger_firings, webhook_outbox
 from features.schema import decisions
 from features.settings import Settings
 from features.store import Store
@@ -385,6 +385,22 @@ def test_merged_customers_are_one(shop: Shop) -> None:
     shop.buy(order_id="b")
 
     assert shop.tick() == [("bought", "fired")]
+
+
+def test_of_whoever_is_erased_nothing_is_kept_and_nothing_more_told(shop: Shop) -> None:
+    shop.configure(**only("bought", "basket", "rich"))
+    with shop.store.writing() as connection:
+        keep(connection, Subscription("sub", "default", "https://example.com/", ("*",), "print", START))
+    for customer_id in ("anna", "boris"):
+        shop.buy(customer_id=customer_id)
+        shop.post("points_earned", customer_id=customer_id, points=1, points_balance=1)
+        shop.post("cart_add", customer_id=customer_id)
+    shop.tick()
+
+    shop.post("customer_erased")
+
+    kept = {table.name: {row.customer_id for row in shop.rows(select(table))} for table in OF_CUSTOMERS}
+    assert {name: people for name, people in kept.items() if people != {"boris"}} == {"webhook_dead": set()}
 
 
 def test_workers_that_look_at_once_fire_once(shop: Shop) -> None:
