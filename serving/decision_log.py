@@ -24,6 +24,7 @@ from serving.decision import Decision, DecisionRequest, Predictions
 from serving.errors import ConflictError
 from serving.evidence import encoded, evidence_of
 from serving.kept_contents import KeptContents
+from serving.late_limits import refused_late
 from serving.logged_decision import LOGGED_DECISION, NOT_SENT, LoggedDecision
 from serving.offer_evaluation import Case
 from serving.prepared import Prepared, Row
@@ -201,9 +202,14 @@ def _record_fresh(
 ) -> list[Kept]:
     if not entries:
         return []
-    wanted = [one for entry in entries for one in _reservations(entry)]
+    refused = refused_late(connection, [(one.case, one.decision) for one in entries if one.case is not None])
+    wanted = [
+        one
+        for entry in entries
+        for one in _reservations(entry)
+        if one.offer.offer_id not in refused.get(one.decision_id, {})
+    ]
     present = entries[0].decision.decided_at if now is None else now
-    refused: dict[str, dict[str, Refusal]] = {}
     for one, refusal in zip(wanted, reserve(connection, wanted, present), strict=True):
         if refusal is not None:
             refused.setdefault(one.decision_id, {})[one.offer.offer_id] = refusal

@@ -33,7 +33,7 @@ def refuse_overload(
         terms = limit.terms
         if terms.channels and channel not in terms.channels:
             continue
-        left = terms.count - _made(limit, offers, held, now)
+        left = terms.count - made_between(limit, offers, held, now - limit.window, now)
         if left <= 0:
             refusal = Refusal.TOO_SOON if terms.is_gap else Refusal.OFFERED_ENOUGH
             np.putmask(codes, (codes == 0) & limit.rows, refusal)
@@ -44,11 +44,14 @@ def refuse_overload(
     return most, tuple(within)
 
 
-def _made(limit: OfferLimit, offers: OfferTable, held: Sequence[OfferUse], now: Instant) -> int:
+def made_between(
+    limit: OfferLimit, offers: OfferTable, held: Sequence[OfferUse], after: Instant, until: Instant
+) -> int:
+    """How many offers that the limit counts were made after one instant and until the other."""
     terms, index = limit.terms, offers.rules.index
     made = 0
     for use in held:
-        if not now - limit.window < use.decided_at <= now or (terms.channels and use.channel not in terms.channels):
+        if not after < use.decided_at <= until or (terms.channels and use.channel not in terms.channels):
             continue
         row = index.get(use.offer_id)
         made += terms.scope.is_everything or (row is not None and bool(limit.rows[row]))

@@ -138,6 +138,40 @@ def test_what_a_customer_was_offered_before_bears_on_the_next_answer(service: Ap
     assert by_app["offers"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [({"gaps": [{"hours": 24}]}, "too_soon"), ({"caps": [{"count": 1, "days": 1}]}, "offered_enough"),
+     ({"gaps": [{"hours": 24, "channels": ["email"]}]}, "too_soon")],
+)  # fmt: skip
+def test_who_asks_several_times_at_once_is_offered_but_once(
+    service: Application, limit: dict[str, Any], reason: str
+) -> None:
+    applied(service, {"epsilon": 0.0, **limit})
+    question = json.dumps({"customer_id": "anna", "channel": "email"}).encode()
+
+    async def ask_together() -> list[bytes]:
+        return list(await asyncio.gather(*(next_best_offer(service, question) for _ in range(5))))
+
+    answers = [json.loads(answer) for answer in asyncio.run(ask_together())]
+
+    assert sorted(len(answer["offers"]) for answer in answers) == [0, 0, 0, 0, 1]
+    assert {answer["no_offer_reason"] for answer in answers} == {None, reason}
+    assert all(explained(service, answer["decision_id"])["is_identical"] for answer in answers)
+
+
+def test_a_menu_that_others_took_a_part_of_keeps_the_rest(service: Application) -> None:
+    applied(service, {"epsilon": 0.0, "caps": [{"count": 3, "days": 1}]})
+    question = json.dumps({"customer_id": "anna", "channel": "app", "limit": 2}).encode()
+
+    async def ask_together() -> list[bytes]:
+        return list(await asyncio.gather(*(next_best_offer(service, question) for _ in range(2))))
+
+    answers = [json.loads(answer) for answer in asyncio.run(ask_together())]
+
+    assert sorted(len(answer["offers"]) for answer in answers) == [1, 2]
+    assert all(explained(service, answer["decision_id"])["is_identical"] for answer in answers)
+
+
 def test_a_policy_applied_later_leaves_earlier_decisions_as_they_were(service: Application) -> None:
     before = ask(service, customer_id="anna")
     applied(service, {"name": "none at all", "least_value": 1_000_000.0, "epsilon": 0.0})
