@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Table, delete, select, update
 from features.customer_links import members
 from features.instant import Instant, to_iso
 from features.lake import count_segments, discount_segments, read_segments, rewrite_without
-from features.outgoing_schema import OF_CUSTOMERS
 from features.profile_store import delete_profiles
 from features.schema import assignments, decisions, erased, events, metadata, profiles, reservations
 from features.store import upsert

@@ -258,3 +258,5 @@ plans = Table(
     Column("body", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
+
+import features.outgoing_schema  # noqa: E402, F401 - so that whoever asks the metadata for every table gets every table
