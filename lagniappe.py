@@ -77,6 +77,8 @@ VERBS = {
         "training.audit.command:audit",
         "Say of past campaigns who was chosen, what went to sure buyers, and what would tell more; as an HTML page.",
     ),
+    "forget": Verb("serving.person_command:forget", "Erase a person for good, and give a signed receipt of what went."),
+    "export": Verb("serving.person_command:export", "Everything that is held on one person, table by table, as JSON."),
     "check-parity": Verb(
         "training.parity_command:check_parity",
         "Compare what the service knows of customers with their history; exit status 1 if they differ anywhere.",

@@ -204,6 +204,11 @@ class PlanAnswer(Struct, frozen=True):
     job_id: str
 
 
+class PersonRequest(Struct, frozen=True, kw_only=True):
+    customer_id: Id
+    brand: Id | None = None
+
+
 class JobRequest(Struct, frozen=True, kw_only=True):
     job_id: Id
     brand: Id | None = None

@@ -24,6 +24,7 @@ from serving.handlers.customer import customer
 from serving.handlers.events import events
 from serving.handlers.explain import explain
 from serving.handlers.next_best_offer import next_best_offer
+from serving.handlers.person_rights import export, forget
 from serving.handlers.plan import job, plan
 from serving.handlers.score import score
 from serving.handlers.subscribe import subscribe, subscriptions, unsubscribe
@@ -40,6 +41,7 @@ from serving.schemas import (
     JobRequest,
     NextBestOfferAnswer,
     NextBestOfferRequest,
+    PersonRequest,
     PlanAnswer,
     PlanRequest,
     RowsRequest,
@@ -65,6 +67,8 @@ CALLS: dict[str, Call] = {
     "/explain": explain,
     "/plan": plan,
     "/job": job,
+    "/forget": forget,
+    "/export": export,
     "/subscribe": subscribe,
     "/subscriptions": subscriptions,
     "/unsubscribe": unsubscribe,
@@ -133,6 +137,16 @@ class Lagniappe:
     async def plan(self, **fields: Any) -> Any:
         """Begin to decide for every customer as of an instant; the answer is a job to ask after."""
         return await self._call("/plan", fields)
+
+    @endpoint(PersonRequest)
+    async def forget(self, **fields: Any) -> Any:
+        """Erase a person for good; the answer is a signed receipt of what went."""
+        return await self._call("/forget", fields)
+
+    @endpoint(PersonRequest)
+    async def export(self, **fields: Any) -> Any:
+        """Everything that is held on one person, table by table."""
+        return await self._call("/export", fields)
 
     @endpoint(JobRequest, JobAnswer)
     async def job(self, **fields: Any) -> Any:
