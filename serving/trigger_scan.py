@@ -26,7 +26,7 @@ from serving.trigger_firing import present
 from serving.trigger_rules import HORIZON, Known, verdict
 from serving.trigger_store import LEASE, Look, ask, levels, set_level
 
-BATCH = 500
+BATCH = 200
 NIGHT_HOUR = 3
 """Of the brand's local day: from then on everybody is looked at."""
 

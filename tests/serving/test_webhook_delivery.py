@@ -31,7 +31,7 @@ from serving.told_events import Told
 from serving.webhook_address import Allowed
 from serving.webhook_delivery import Courier
 from serving.webhook_outbox import enqueue
-from serving.webhook_signature import print_of, secret_of, webhook_key
+from serving.webhook_signature import print_of, secret_of, signature, webhook_key
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = Allowed(loopback=True)
@@ -280,3 +280,15 @@ def fired(store: Store) -> int:
 
 def keys_of_purchases(receiver: Receiver) -> set[str]:
     return {one.event_id for one in receiver.requests if one.event_id.startswith("trigger-")}
+
+
+def test_the_check_in_the_docs_knows_what_is_ours() -> None:
+    page = (ROOT / "docs" / "triggers.md").read_text(encoding="utf-8")
+    told: dict[str, Any] = {}
+    exec(page.split("```python\n")[1].split("```")[0], told)  # noqa: S102 - our own page
+    is_genuine, now = told["is_genuine"], int(time.time())
+
+    assert is_genuine("whsec_x", signature("whsec_x", now, b"{}"), b"{}")
+    assert not is_genuine("whsec_x", signature("whsec_x", now, b"{}"), b"{ }")
+    assert not is_genuine("whsec_y", signature("whsec_x", now, b"{}"), b"{}")
+    assert not is_genuine("whsec_x", signature("whsec_x", now - 600, b"{}"), b"{}")
