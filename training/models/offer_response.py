@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from features.presented_terms import Outcome as Outcome
 from training.models.logistic import sigmoid
 from training.models.manifest import read_manifest, write_manifest
+from training.models.offer_response_added import AddedResponse
 from training.models.offer_response_forest import UNKNOWN, OfferForest
 from training.models.offer_response_levels import Floats, Integers
 from training.search_space import Range
@@ -90,7 +91,7 @@ class OfferResponseModel:
     basis_of: dict[str, Basis]
     """Of the offers that it learned from, in the order of their codes."""
     accept: OfferForest
-    effect: OfferForest | None
+    effect: OfferForest | AddedResponse | None
     """Nothing where no control told what would have been without an offer."""
     amount: float | None
     """Of the outcome spend the mean amount of those who spend."""
@@ -139,7 +140,10 @@ class OfferResponseModel:
             return accept.copy()
         if self.effect is None:
             return np.full_like(accept, np.nan)
-        uplift = self.effect.score(customers, codes, terms)
+        if isinstance(self.effect, OfferForest):
+            uplift = self.effect.score(customers, codes, terms)
+        else:
+            uplift = self.effect.score(accept, customers, codes, terms)
         return np.clip(uplift, accept - 1.0, accept) if spend is None else np.minimum(uplift, spend)
 
     def _check(self, customers: Floats, terms: Floats, offers: int) -> None:
@@ -170,7 +174,14 @@ class OfferResponseModel:
             tuple(words["term_columns"]),
             {offer_id: Basis(basis) for offer_id, basis in words["basis_of"].items()},
             OfferForest.load(folder, ACCEPT, words["accept"]),
-            None if words["effect"] is None else OfferForest.load(folder, EFFECT, words["effect"]),
+            _effect(folder, words["effect"]),
             words["amount"],
             words["counts"],
         )
+
+
+def _effect(folder: Path, words: dict[str, Any] | None) -> OfferForest | AddedResponse | None:
+    """Versions of before had trees on the difference alone."""
+    if words is None:
+        return None
+    return (AddedResponse if "forest" in words else OfferForest).load(folder, EFFECT, words)

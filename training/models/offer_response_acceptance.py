@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.models.logistic import fit_logistic, sigmoid
-from training.models.offer_response_boosting import Boosted, Lessons, boost
-from training.models.offer_response_forest import UNKNOWN, OfferForest
+from training.models.offer_response_boosting import BothBoosted, Lessons, boost_both
+from training.models.offer_response_forest import OfferForest
 from training.models.offer_response_levels import Floats, Integers, OfferLevels, fit_levels
 
 PRIOR_WEIGHT = 50.0
 """How many presentations' worth of belief there is in the scores as they come."""
-_LEAST_WEIGHT = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +45,20 @@ class Acceptance:
 def fit_acceptance(answers: Answers, parameters: Mapping[str, float | int], seed: int) -> Acceptance:
     levels = levels_of(answers)
     terms = answers.terms[answers.codes]
-    unknown = np.full(len(answers.codes), UNKNOWN, dtype=np.int64)
     lessons = Lessons(
         answers.customers,
         answers.codes,
         terms,
         answers.answered,
         levels.of(answers.codes, terms),
-        levels.of(unknown, terms),
         np.ones(len(answers.codes)),
         answers.fold,
     )
-    boosted = boost("binary", lessons, parameters, seed)
-    start, trees, intercept = _calibrated(lessons, boosted)
-    model = OfferForest(levels, boosted.trees, start, trees, intercept)
-    return Acceptance(model, [replace(model, trees=fold) for fold in boosted.folds])
+    boosted = boost_both("binary", lessons, parameters, seed)
+    terms_trees, name_trees = boosted.by_terms, boosted.by_name
+    model = OfferForest(levels, terms_trees.trees, **_calibrated(lessons, boosted), own_trees=name_trees.trees)
+    folds = zip(terms_trees.folds, name_trees.folds, strict=True)
+    return Acceptance(model, [replace(model, trees=trees, own_trees=own) for trees, own in folds])
 
 
 def levels_of(answers: Answers) -> OfferLevels:
@@ -72,9 +70,10 @@ def levels_of(answers: Answers) -> OfferLevels:
     return fit_levels(np.log(yes / no), variance, answers.terms)
 
 
-def _calibrated(lessons: Lessons, boosted: Boosted) -> tuple[float, float, float]:
+def _calibrated(lessons: Lessons, boosted: BothBoosted) -> dict[str, float]:
     """The weights of the level and of the trees, and the intercept, from trees that had not met the person."""
-    columns = np.column_stack([lessons.start, boosted.told, np.ones_like(boosted.told)])
-    weights = fit_logistic(columns, lessons.target, np.array([1.0, 1.0, 0.0]), np.full(3, PRIOR_WEIGHT))
-    start, trees, intercept = np.maximum(weights, [0.0, 0.0, -np.inf]).tolist()
-    return start, trees, intercept
+    told = (boosted.by_terms.told, boosted.by_name.told)
+    columns = np.column_stack([lessons.start, *told, np.ones_like(lessons.start)])
+    weights = fit_logistic(columns, lessons.target, np.array([1.0, 1.0, 1.0, 0.0]), np.full(4, PRIOR_WEIGHT))
+    start, trees, own, intercept = np.maximum(weights, [0.0, 0.0, 0.0, -np.inf]).tolist()
+    return {"start_weight": start, "tree_weight": trees, "own_weight": own, "intercept": intercept}

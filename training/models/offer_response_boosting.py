@@ -4,7 +4,7 @@ LightGBM (Ke et al., NeurIPS 2017) is imported only here, to fit.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,6 @@ MOST_ROUNDS = 400
 PATIENCE_ROUNDS = 30
 MOST_LEAVES = 20
 """A leaf holds at least one row in so many, where that is fewer than ``min_data_in_leaf``."""
-UNKNOWN_SHARE = 0.15
-"""Copies of rows with the offer unknown, as a share of the rows: what the first day of a new offer looks like."""
 
 DEFAULTS: dict[str, float | int] = {
     "learning_rate": 0.1,
@@ -51,8 +49,6 @@ class Lessons:
     terms: Floats
     target: Floats
     start: Floats
-    start_unknown: Floats
-    """The start where the offer is not known by name."""
     weight: Floats
     fold: Integers
 
@@ -70,6 +66,14 @@ class Boosted:
     rounds: int
 
 
+@dataclass(frozen=True, slots=True)
+class BothBoosted:
+    """Trees that know an offer by its terms alone, and from there on trees that know it by name."""
+
+    by_terms: Boosted
+    by_name: Boosted
+
+
 def folds_of(person: Integers, count: int, seed: int) -> Integers:
     """(n): a random fold for each person."""
     _, number = np.unique(person, return_inverse=True)
@@ -77,31 +81,43 @@ def folds_of(person: Integers, count: int, seed: int) -> Integers:
     return np.asarray(drawn[number] % count, np.int64)
 
 
-def boost(objective: str, lessons: Lessons, parameters: Parameters, seed: int) -> Boosted:
-    """The trees of the number of rounds that was best for persons not met (none at all, if that is best)."""
+def boost_both(
+    objective: str, lessons: Lessons, parameters: Parameters, seed: int, least_rounds: int = 0
+) -> BothBoosted:
+    """What a new offer can borrow is learned first and without names: what names explain, terms were never asked."""
+    unnamed = replace(lessons, codes=np.full_like(lessons.codes, UNKNOWN))
+    by_terms = boost(objective, unnamed, parameters, seed, least_rounds)
+    named = replace(lessons, start=lessons.start + by_terms.told)
+    by_name = boost(objective, named, parameters, seed, least_rounds)
+    return BothBoosted(by_terms, by_name)
+
+
+def boost(objective: str, lessons: Lessons, parameters: Parameters, seed: int, least_rounds: int = 0) -> Boosted:
+    """The trees of the number of rounds that was best for persons not met, at least so many."""
     import lightgbm
 
     settings = _settings(objective, parameters, len(lessons.target), seed)
     numbers = range(int(lessons.fold.max()) + 1)
-    boosters = [_booster(lessons, number, settings, seed) for number in numbers]
+    boosters = [_booster(lessons, number, settings) for number in numbers]
     rounds = _best_rounds(boosters, [_unboosted(objective, lessons.where(lessons.fold == each)) for each in numbers])
+    rounds = max(rounds, min(least_rounds, boosters[0].current_iteration()))
     folds = [_cut(booster, rounds) for booster in boosters]
     told = np.zeros(len(lessons.target))
     for number in numbers:
         judged = lessons.fold == number
         part = lessons.where(judged)
         told[judged] = folds[number].predict_raw(inputs(part.customers, part.codes, part.terms))
-    whole = lightgbm.Booster(settings, _dataset(lessons, seed))
+    whole = lightgbm.Booster(settings, _dataset(lessons))
     for _ in range(rounds):
         whole.update()
     return Boosted(flatten(whole), folds, told, rounds)
 
 
-def _booster(lessons: Lessons, number: int, settings: Mapping[str, Any], seed: int) -> Any:
+def _booster(lessons: Lessons, number: int, settings: Mapping[str, Any]) -> Any:
     import lightgbm
 
     judged = lessons.where(lessons.fold == number)
-    taught = _dataset(lessons.where(lessons.fold != number), seed)
+    taught = _dataset(lessons.where(lessons.fold != number))
     booster = lightgbm.Booster(dict(settings), taught)
     rows = inputs(judged.customers, judged.codes, judged.terms)
     booster.add_valid(
@@ -128,19 +144,15 @@ def _unboosted(objective: str, judged: Lessons) -> float:
     return float(np.average(loss, weights=judged.weight))
 
 
-def _dataset(lessons: Lessons, seed: int) -> Any:
+def _dataset(lessons: Lessons) -> Any:
     import lightgbm
 
-    chosen = np.flatnonzero(np.random.default_rng(seed).random(len(lessons.target)) < UNKNOWN_SHARE)
-    copies = lessons.where(chosen)
-    columns = lessons.customers.shape[1] + lessons.terms.shape[1]
-    unknown = inputs(copies.customers, np.full(len(chosen), UNKNOWN), copies.terms)
     return lightgbm.Dataset(
-        np.concatenate([inputs(lessons.customers, lessons.codes, lessons.terms), unknown]),
-        np.concatenate([lessons.target, copies.target]),
-        weight=np.concatenate([lessons.weight, copies.weight]),
-        init_score=np.concatenate([lessons.start, copies.start_unknown]),
-        categorical_feature=[columns],
+        inputs(lessons.customers, lessons.codes, lessons.terms),
+        lessons.target,
+        weight=lessons.weight,
+        init_score=lessons.start,
+        categorical_feature=[lessons.customers.shape[1] + lessons.terms.shape[1]],
         free_raw_data=True,
     )
 

@@ -10,14 +10,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.models.offer_response_boosting import Lessons, boost
-from training.models.offer_response_forest import UNKNOWN, OfferForest
+from training.models.offer_response_boosting import BothBoosted, Lessons, boost_both
+from training.models.offer_response_forest import OfferForest
 from training.models.offer_response_levels import Floats, Integers, OfferLevels, fit_levels
 
 MOST_COPIES = 300_000
 """Rows of nothing, each beside one offer; of more a random part."""
 LARGEST_WEIGHT = 30.0
 """Times the median: no presentation says more."""
+LEAST_ROUNDS = 15
+"""Where differences are nearly all noise, no number of rounds is seen to be best; how much to believe is said after."""
+DEFAULTS: dict[str, float | int] = {
+    "learning_rate": 0.1,
+    "num_leaves": 8,
+    "min_data_in_leaf": 200,
+    "lambda_l2": 10.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ def _contrast(own: Integers, beside: Integers, code: int, weight: Floats) -> Con
     return Contrasts(row, np.full(len(row), code, np.int64), is_shown, np.concatenate(balanced))
 
 
-def fit_effect(
+def boost_effect(
     customers: Floats,
     difference: Floats,
     pairs: Contrasts,
@@ -79,16 +87,14 @@ def fit_effect(
     terms: Floats,
     parameters: Mapping[str, float | int],
     seed: int,
-) -> OfferForest:
+) -> tuple[OfferForest, Lessons, BothBoosted]:
     """``difference`` (n): (response - expected) / z of each pair; ``fold`` (n) of its person; ``terms`` (m, t)."""
     levels = effect_levels(difference, pairs, terms)
     of_pair = terms[pairs.code]
     start = levels.of(pairs.code, of_pair)
-    unknown = levels.of(np.full(len(pairs.code), UNKNOWN, dtype=np.int64), of_pair)
-    lessons = Lessons(customers[pairs.row], pairs.code, of_pair, difference, start, unknown, pairs.weight, fold)
-    boosted = boost("regression", lessons, parameters, seed)
-    slope = _slope(boosted.told, difference - start, pairs.weight)
-    return OfferForest(levels, boosted.trees, 1.0, slope, 0.0)
+    lessons = Lessons(customers[pairs.row], pairs.code, of_pair, difference, start, pairs.weight, fold)
+    boosted = boost_both("regression", lessons, DEFAULTS | dict(parameters), seed, LEAST_ROUNDS)
+    return OfferForest(levels, boosted.by_terms.trees, own_trees=boosted.by_name.trees), lessons, boosted
 
 
 def effect_levels(difference: Floats, pairs: Contrasts, terms: Floats) -> OfferLevels:
@@ -100,13 +106,3 @@ def effect_levels(difference: Floats, pairs: Contrasts, terms: Floats) -> OfferL
     variance = np.bincount(pairs.code, weights=squares, minlength=offers) / np.maximum(total, 1e-12) ** 2
     rows = np.bincount(pairs.code, minlength=offers)
     return fit_levels(mean, np.where(rows > 1, np.maximum(variance, 1e-9), np.inf), terms)
-
-
-def _slope(told: Floats, rest: Floats, weight: Floats) -> float:
-    """How much of what trees say of persons not met is true: the regression of the one on the other, shrunk to none."""
-    size = float(weight @ told**2)
-    if size <= 0:
-        return 0.0
-    slope = float(weight @ (told * rest)) / size
-    error = float(np.sqrt(((weight * told * (rest - slope * told)) ** 2).sum())) / size
-    return float(np.clip(slope * max(1.0 - (error / slope) ** 2, 0.0), 0.0, 1.0)) if slope > 0 else 0.0

@@ -7,6 +7,7 @@ pair weighed by its restricted likelihood. An offer with a long record keeps it,
 
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,15 @@ class OfferLevels:
         result: Floats = _standard(terms, self.centre, self.scale) @ self.coefficients[:-1] + self.coefficients[-1]
         result += own
         return result
+
+    def save(self, folder: Path, name: str) -> None:
+        arrays = {part: getattr(self, part) for part in OfferLevels.__slots__}
+        np.savez(folder / f"{name}_levels.npz", allow_pickle=False, **arrays)
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> "OfferLevels":
+        with np.load(folder / f"{name}_levels.npz", allow_pickle=False) as arrays:
+            return cls(*(arrays[part] for part in cls.__slots__))
 
 
 def fit_levels(record: Floats, variance: Floats, terms: Floats) -> OfferLevels:

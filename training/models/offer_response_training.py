@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from training.errors import NotEnoughData
 from training.models.offer_response import CONTROL, Basis, OfferResponseModel, Outcome, Presentations
 from training.models.offer_response_acceptance import Acceptance, Answers, fit_acceptance
+from training.models.offer_response_added import AddedResponse
 from training.models.offer_response_boosting import folds_of
-from training.models.offer_response_effect import Contrasts, contrasts, fit_effect
-from training.models.offer_response_forest import OfferForest
+from training.models.offer_response_effect import Contrasts, boost_effect, contrasts
 from training.models.offer_response_levels import Floats, Integers
+from training.models.offer_response_stacking import Sides, put_together
 
 Parameters = Mapping[str, float | int]
 Rows = NDArray[np.bool_]
@@ -98,7 +99,7 @@ def _effect(
     amount: float,
     parameters: Parameters,
     seed: int,
-) -> OfferForest | None:
+) -> AddedResponse | None:
     rows = np.flatnonzero(known)
     pairs = contrasts(
         presentations.offer[rows],
@@ -112,13 +113,16 @@ def _effect(
     pairs = Contrasts(rows[pairs.row], pairs.code, pairs.is_shown, pairs.weight)
     terms = presentations.terms[pairs.code]
     customers, folds = presentations.customers[pairs.row], fold[pairs.row]
+    nothing = _without(presentations, known, response, fold, parameters, seed)
     with_offer = accept.chance(customers, pairs.code, terms, folds)
-    without = _without(presentations, known, response, fold, parameters, seed).chance(
-        customers, np.zeros_like(pairs.code), np.zeros((len(customers), 0)), folds
-    )
+    without = nothing.chance(customers, np.zeros_like(pairs.code), np.zeros((len(customers), 0)), folds)
     expected = amount * (with_offer + without) / 2
     difference = (response[pairs.row] - expected) / (pairs.is_shown - 0.5)
-    return fit_effect(presentations.customers, difference, pairs, folds, presentations.terms, parameters, seed)
+    forest, lessons, boosted = boost_effect(
+        presentations.customers, difference, pairs, folds, presentations.terms, parameters, seed
+    )
+    sides = Sides(amount * (with_offer - without), boosted.by_terms.told, boosted.by_name.told, lessons.start)
+    return put_together(forest, nothing, sides, difference, pairs, presentations.terms, amount)
 
 
 def _without(
