@@ -4,6 +4,7 @@ Looks, firings, decisions, reservations and messages change in one transaction, 
 an occasion was noted already: two workers that look at once, or one that is killed and another after it, fire it once.
 """
 
+import logging
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from features.instant import Instant, to_iso
+from features.instant import MICROSECONDS_PER_DAY, Instant, to_iso
 from features.trigger_settings import Trigger, TriggerKind
 from serving.application import Application
 from serving.customer_reader import Named
@@ -39,11 +40,16 @@ from serving.trigger_store import (
     used,
 )
 from serving.webhook_outbox import enqueue
+from serving.writer import is_of_store
 
 MOST_AT_ONCE = 64
-COOLDOWN, ANSWERED_BEFORE = "cooldown", "answered_before"
+COOLDOWN, ANSWERED_BEFORE, FAILED = "cooldown", "answered_before", "failed"
+PUT_OFF: Instant = MICROSECONDS_PER_DAY
+"""What fails is looked at again after that, if nobody asks for it sooner."""
 Counted = list[tuple[str, str]]
 """(trigger, outcome)."""
+
+log = logging.getLogger(__name__)
 
 
 class _Looked(NamedTuple):
@@ -73,6 +79,26 @@ def fire_due(application: Application, contents: KeptContents) -> tuple[int, Cou
             return 0, []
     with application.store.writing() as connection:
         looks = take(connection, now, real_now, MOST_AT_ONCE)
+    return len(looks), _fired(application, looks, now, contents)
+
+
+def _fired(application: Application, looks: Sequence[Look], now: Instant, contents: KeptContents) -> Counted:
+    """Where one look fails, the others are taken without it, and it is put off."""
+    try:
+        return _fired_together(application, looks, now, contents)
+    except Exception as error:
+        if is_of_store(error):
+            raise
+        if len(looks) > 1:
+            return [one for look in looks for one in _fired(application, [look], now, contents)]
+        (look,) = looks
+        log.error("trigger %s of brand %s fails for a customer", look.trigger, look.brand, exc_info=error)
+        with application.store.writing() as connection:
+            done(connection, look, now + PUT_OFF, now + PUT_OFF)
+        return [(look.trigger, FAILED)]
+
+
+def _fired_together(application: Application, looks: Sequence[Look], now: Instant, contents: KeptContents) -> Counted:
     looked = _looked(application, looks, now)
     counted: Counted = []
     with application.store.writing() as connection:
@@ -84,12 +110,12 @@ def fire_due(application: Application, contents: KeptContents) -> tuple[int, Cou
             for firing, kept_one in zip(firings, kept, strict=True)
             for one in _noted(connection, firing, kept_one, now, counted)
         ]
-        enqueue(connection, told, real_now)
+        enqueue(connection, told, system_clock())
         known = {id(one.look) for one in looked}
         for look in looks:
             if id(look) not in known:  # of a trigger that is there no longer
                 done(connection, look, None, now)
-    return len(looks), counted
+    return counted
 
 
 def _looked(application: Application, looks: Sequence[Look], now: Instant) -> list[_Looked]:

@@ -4,6 +4,7 @@ It finds what files brought in and what comes due within the next two days, so t
 goes on where it stopped, whoever stopped it, and is made anew when the brand's triggers change.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from hashlib import sha256
@@ -25,10 +26,13 @@ from serving.trigger_facts import churn_of, dues_of
 from serving.trigger_firing import present
 from serving.trigger_rules import HORIZON, Known, verdict
 from serving.trigger_store import LEASE, Look, ask, levels, set_level
+from serving.writer import is_of_store
 
 BATCH = 200
 NIGHT_HOUR = 3
 """Of the brand's local day: from then on everybody is looked at."""
+
+log = logging.getLogger(__name__)
 
 
 class _Scan(NamedTuple):
@@ -59,7 +63,7 @@ def scan_some(application: Application, brand: str, *, anew: bool = False) -> bo
     if scan is None:
         return False
     ids = _next_ids(application, brand, scan.after_customer)
-    found = _found(application, brand, ours, ids, scan)
+    found = _found_of_all(application, brand, ours, ids, scan)
     after = ids[-1] if ids else scan.after_customer
     following = scan._replace(after_customer=after, is_finished=int(len(ids) < BATCH), claimed_until=0)
     with application.store.writing() as connection:
@@ -120,6 +124,20 @@ def _ids_in(table: Table, brand: str, after: str) -> Select[Any]:
     of = table.c
     mine = (of.brand == brand) & (of.customer_id > after)
     return select(of.customer_id).where(mine).order_by(of.customer_id).limit(BATCH)
+
+
+def _found_of_all(application: Application, brand: str, ours: BrandTriggers, ids: Sequence[str], scan: _Scan) -> _Found:
+    """Where one customer fails, the others are looked at without them."""
+    try:
+        return _found(application, brand, ours, ids, scan)
+    except Exception as error:
+        if is_of_store(error):
+            raise
+        if len(ids) <= 1:
+            log.error("the nightly look at a customer of brand %s fails", brand, exc_info=error)
+            return _Found([], [])
+        parts = [_found_of_all(application, brand, ours, [one], scan) for one in ids]
+        return _Found([look for part in parts for look in part.looks], [one for part in parts for one in part.levels])
 
 
 def _found(application: Application, brand: str, ours: BrandTriggers, ids: Sequence[str], scan: _Scan) -> _Found:

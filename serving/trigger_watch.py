@@ -16,6 +16,8 @@ from serving.trigger_firing import Counted, fire_due
 from serving.trigger_scan import scan_some
 
 LOOK_EVERY_SECONDS = 0.25
+RETRY_SECONDS = 2.0
+"""After a failure of the store."""
 REST_SECONDS = 0.02
 """Between batches: requests go first."""
 
@@ -47,8 +49,9 @@ class Watch:
                 ours.triggers.refresh()
                 is_more = bool(ours.triggers.brands) and self._work(ours)
             except Exception as error:  # what was taken is taken again once its lease is over
-                log.warning("triggers wait: %s", type(error).__name__, exc_info=error)
-                is_more = False
+                log.warning("triggers wait: %s", type(error).__name__)
+                time.sleep(RETRY_SECONDS)
+                continue
             time.sleep(REST_SECONDS if is_more else LOOK_EVERY_SECONDS)
 
     def _work(self, ours: Application) -> bool:

@@ -33,6 +33,8 @@ AT_ONCE = 32
 TIMEOUT_SECONDS = 10.0
 """For all of an attempt: below ``webhook_outbox.LEASE``."""
 GRACE_SECONDS = 2.0
+RETRY_SECONDS = 2.0
+"""After a failure of the store."""
 SWEEP_EVERY_LOOKS = 14_400
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 Count = Callable[[str, str], None]
@@ -84,6 +86,7 @@ class Courier:
                 looks += 1
             except Exception as error:  # the store may be back at the next look
                 log.warning("webhooks wait: %s", type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _deliver_for_a_while(self) -> None:

@@ -24,6 +24,7 @@ from serving.handlers.events import events
 from serving.kept_contents import KeptContents
 from serving.subscriptions import Subscription, keep
 from serving.trigger_firing import fire_due
+from serving.trigger_rules import verdict
 from serving.trigger_watch import own_reader, run_now
 
 START = parse("2026-03-02T12:00:00Z")
@@ -431,7 +432,7 @@ def test_a_crash_before_the_end_fires_once_after_it(shop: Shop, monkeypatch: pyt
     monkeypatch.setattr("serving.trigger_firing.system_clock", clock)
     with monkeypatch.context() as broken:
         broken.setattr("serving.trigger_firing.enqueue", _killed)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(SystemExit):  # which nothing catches
             shop.tick()
     assert (shop.rows(select(decisions)), shop.tick()) == ([], [])  # what was taken is not free yet
 
@@ -442,7 +443,7 @@ def test_a_crash_before_the_end_fires_once_after_it(shop: Shop, monkeypatch: pyt
 
 
 def _killed(*_: Any) -> None:
-    raise RuntimeError
+    raise SystemExit
 
 
 def test_what_is_asked_for_while_somebody_looks_is_looked_at_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -462,6 +463,26 @@ def test_what_is_asked_for_while_somebody_looks_is_looked_at_again(shop: Shop, m
 
     assert shop.tick() == [("bought", "fired"), ("bought", "fired")]
     assert shop.rows(select(trigger_due)) == []
+
+
+def test_one_customer_who_fails_holds_up_no_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from serving import trigger_firing, trigger_scan
+
+    def failing(trigger: Any, known: Any, now: Instant) -> Any:
+        if known.state.profile.customer_ids == ["c3"]:
+            raise ZeroDivisionError
+        return verdict(trigger, known, now)
+
+    shop.configure(**only("bought"))
+    for number in range(6):
+        shop.buy(customer_id=f"c{number}")
+    monkeypatch.setattr(trigger_firing, "verdict", failing)
+    monkeypatch.setattr(trigger_scan, "verdict", failing)
+
+    assert sorted(shop.tick()) == [("bought", "failed"), *[("bought", "fired")] * 5]
+    assert shop.night() == []
+    monkeypatch.undo()
+    assert shop.night() == [("bought", "fired")]
 
 
 def test_a_trigger_that_was_taken_out_looks_at_nobody(shop: Shop) -> None:
