@@ -30,6 +30,9 @@ Vector = NDArray[np.float64]
 IntervalKind = Literal["gamma", "bootstrap"]
 _Interval = Callable[[Terms], tuple[float, float]]
 
+OF_DIRECT_METHOD = "the interval of dm is no wider for a reward model that is wrong: trust it as far as that model"
+    "the interval of dm holds only as far as its reward model is right: it knows nothing of the model's error"
+)
 LARGEST_SHARE_OF_A_ROW = 0.5
 """Of all that an estimate adds up: beyond it a note names the row."""
 
@@ -99,6 +102,8 @@ def evaluate(
     terms = allowed(log.reward, log.weight, log.expected_reward_logged, log.expected_reward_target)
     estimates = [_estimate(name, each, bounds) for name, each in terms.items()]
     notes += _notes_of_rows(log, terms)
+    if "dm" in terms:
+        notes.append(OF_DIRECT_METHOD)
     return PolicyEvaluation(estimates, None, logged, overlap, actions, interval, level, notes)
 
 

@@ -129,3 +129,12 @@ def test_long_log_has_the_interval_of_its_rows():
 
 def test_same_seed_gives_the_same_interval():
     assert evaluate(FOUR_ROWS, 1, interval="bootstrap") == evaluate(FOUR_ROWS, 1, interval="bootstrap")
+
+
+def test_that_the_direct_method_trusts_its_model_is_said_beside_it():
+    reward, half = np.array([0.0, 1.0] * 20), np.full(40, 0.5)
+    with_model = evaluate(Log(reward, half, half, expected_reward_logged=reward, expected_reward_target=reward))
+    without = evaluate(Log(reward, half, half))
+
+    assert any("dm" in note for note in with_model.notes)
+    assert not any("dm" in note for note in without.notes)
