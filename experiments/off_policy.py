@@ -31,8 +31,6 @@ IntervalKind = Literal["gamma", "bootstrap"]
 _Interval = Callable[[Terms], tuple[float, float]]
 
 OF_DIRECT_METHOD = "the interval of dm is no wider for a reward model that is wrong: trust it as far as that model"
-    "the interval of dm holds only as far as its reward model is right: it knows nothing of the model's error"
-)
 LARGEST_SHARE_OF_A_ROW = 0.5
 """Of all that an estimate adds up: beyond it a note names the row."""
 
