@@ -1,6 +1,7 @@
 """The settings of a brand: what its file may say, how one brand extends another, and what two brands share."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from features import fields, schema
 from features.catalogue import next_version
 from features.errors import FieldError
 from features.events import DEFAULT_BRAND
-from features.instant import Instant
+from features.instant import Instant, to_iso
 from features.store import upsert
 from features.trigger_settings import Trigger, checked_triggers
 
@@ -49,6 +50,13 @@ def _as_clock(minute: int) -> str:
 
 
 Minute = PlainSerializer(_as_clock)
+AsInstant = PlainSerializer(lambda at: None if at is None else to_iso(at))
+_moment = fields.instant_in("UTC")
+_MOST_DAYS = 366
+
+
+def _named(field: str, value: object) -> dict[str, Any]:
+    return {fields.identifier(field, name): member for name, member in fields.mapping(field, value).items()}
 
 
 class _Settings(BaseModel):
@@ -80,6 +88,21 @@ class Share(_Settings):
     holdout: Annotated[bool, _checked("share.holdout", fields.truth)] = False
 
 
+class Budget(_Settings):
+    """``amount`` in currency units; a period is needed for pacing, and a brand's budget counts only within it."""
+
+    amount: Annotated[float, _checked("budget.amount", fields.number_from_zero)]
+    starts_at: Annotated[Instant | None, _checked("budget.from", _moment), AsInstant] = Field(None, alias="from")
+    ends_at: Annotated[Instant | None, _checked("budget.to", _moment), AsInstant] = Field(None, alias="to")
+
+
+class OfferCostShare(_Settings):
+    """Offers may cost this share of the revenue of so many days, the present one among them, and no more."""
+
+    share: Annotated[float, _checked("offer_cost_share.share", fields.number_between(0, 1))]
+    days: Annotated[int, _checked("offer_cost_share.days", fields.integer_between(1, _MOST_DAYS))] = 30
+
+
 class BrandSettings(_Settings):
     """``point_value`` is money per bonus point in currency units; a setting that is nothing is unset."""
 
@@ -95,6 +118,10 @@ class BrandSettings(_Settings):
     quiet_hours: QuietHours | None = None
     protected_attributes: Annotated[tuple[str, ...], _checked("protected_attributes", fields.several(fields.text))] = ()
     share: Share = Share()
+    budget: Budget | None = None
+    campaigns: Annotated[Mapping[str, Budget], _checked("campaigns", _named)] = {}
+    """Budgets, by the ``campaign_id`` of offers."""
+    offer_cost_share: OfferCostShare | None = None
     triggers: Annotated[dict[str, Trigger], _triggers] = Field(default_factory=dict)
 
 
@@ -116,6 +143,9 @@ def parse_brand(document: object) -> BrandSettings:
     hours = settings.quiet_hours
     if hours is not None and hours.from_minute == hours.to_minute:
         raise FieldError("quiet_hours", given["quiet_hours"], "'from' and 'to' to differ")
+    for budget in (settings.budget, *settings.campaigns.values()):
+        if budget and None not in (budget.starts_at, budget.ends_at) and budget.starts_at >= budget.ends_at:  # type: ignore[operator]
+            raise FieldError("budget.to", to_iso(budget.ends_at or 0), "a time after budget.from")
     if settings.extends is None and settings.share != Share():
         raise FieldError("share", given["share"], "'extends' too: the brand to share with")
     return settings

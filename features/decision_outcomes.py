@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection, and_, select, update
 
 from features.brand import brands_sharing
+from features.budget_usage import Spending, budgets_of, move
 from features.errors import FieldError
 from features.events import Event, EventType
 from features.money import Money, from_money, to_money
@@ -128,7 +129,7 @@ class DecisionOutcomes:
         return _Cost()
 
     def _count(self, row: Any, state: str, charged: Money) -> None:
-        """Keep the counters of the offer in step."""
+        """Keep the counters of the offer, and of the budgets that it draws on, in step."""
         was_held = row.state in ("reserved", "confirmed")
         issued = int(state != "released") - int(was_held)
         reserved = int(state == "confirmed") - int(was_held)
@@ -140,5 +141,8 @@ class DecisionOutcomes:
                 issued=offer_usage.c.issued + issued,
                 cost_reserved=offer_usage.c.cost_reserved + reserved * row.cost,
                 cost_charged=offer_usage.c.cost_charged + charged,
+                cost_expected=offer_usage.c.cost_expected + reserved * row.cost_expected,
             )
         )
+        moved_by = Spending(reserved * row.cost, charged, reserved * row.cost_expected)
+        move(self._connection, dict.fromkeys(budgets_of(row.brand, row.campaign_id, row.decided_at), moved_by))

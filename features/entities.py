@@ -76,6 +76,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     offer_id: str
     brand: str = DEFAULT_BRAND
+    campaign_id: str | None = None
     name: str | None = None
     kind: OfferKind = OfferKind.INFORMATION
     value: float | None = None

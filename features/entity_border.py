@@ -251,6 +251,7 @@ def _offer_rules(timezone: str) -> Rules:
     return {
         "offer_id": _offer_id,
         "brand": identifier,
+        "campaign_id": identifier,
         "name": text,
         "kind": _kind,
         "value": number_from_zero,

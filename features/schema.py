@@ -1,4 +1,4 @@
-"""Every table of the store, once: SQLite and PostgreSQL are given the same statements.
+"""Every table of the store, once: SQLite and PostgreSQL are given the same statements. Those of budgets lie beside it.
 
 Instants and money are whole numbers (``features.instant``, ``features.money``); a ``body`` is the JSON of one struct,
 so a new field of a struct needs no new column. ``migrations/`` builds these tables and is tested to agree with them.
@@ -6,12 +6,12 @@ A partial index names its condition in ``info``: the keywords for it would impor
 of what goes out by itself are in :mod:`features.outgoing_schema`.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text
 
-REVISION = "0006"
+from features.budget_schema import metadata as metadata
+
+REVISION = "0007"
 """The revision of ``migrations/`` that makes the tables below."""
-
-metadata = MetaData()
 
 brands = Table(
     "brands",
@@ -190,10 +190,13 @@ reservations = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("cost", BigInteger, nullable=False),
     Column("charged", BigInteger, nullable=False, server_default="0"),
+    Column("campaign_id", Text),
+    Column("cost_expected", BigInteger, nullable=False, server_default="0"),
     Index("reservations_by_customer", "brand", "customer_id", "state", "offer_id", "decided_at", "expires_at"),
     Index("reservations_to_expire", "expires_at", info={"where": "state = 'reserved'"}),
 )
-"""``state`` is reserved, confirmed, accepted or released; ``cost`` is the worst case, ``charged`` what it came to.
+"""``state`` is reserved, confirmed, accepted or released; ``cost`` is the worst case, ``charged`` what it came to,
+``cost_expected`` what an acceptance was expected to cost times its chance. ``campaign_id`` is the offer's of then.
 
 ``reservations_by_customer`` holds all that a decision asks of them, with those released out of its way.
 """
@@ -206,8 +209,9 @@ offer_usage = Table(
     Column("issued", BigInteger, nullable=False, server_default="0"),
     Column("cost_reserved", BigInteger, nullable=False, server_default="0"),
     Column("cost_charged", BigInteger, nullable=False, server_default="0"),
+    Column("cost_expected", BigInteger, nullable=False, server_default="0"),
 )
-"""Counters over ``reservations``, moved in the same transaction as they are."""
+"""Counters over ``reservations``, moved in the same transaction as they are; what is expected, of those still held."""
 
 experiments = Table(
     "experiments",

@@ -96,11 +96,14 @@ class ValueInputs(Struct, frozen=True):
 
 
 class Values(Struct, frozen=True):
-    """Per offer: expected incremental margin, chance of acceptance, and the most that it may cost (currency units)."""
+    """Per offer, in currency units: expected incremental margin, chance of acceptance, the most that it may cost, and
+    what it is expected to (the cost of an acceptance times its chance).
+    """
 
     expected_value: Floats
     accept_probability: Floats
     worst_cost: Floats
+    expected_cost: Floats
 
 
 def build_worth(
@@ -153,7 +156,7 @@ def accept_prior(offer: Offer, usual_spend: float) -> float:
 
 def values(worth: Worth, known: ValueInputs, policy: Policy) -> Values:
     """The worth of every offer for one customer."""
-    found = Values(np.empty(len(worth.priority)), np.empty(len(worth.priority)), np.empty(len(worth.priority)))
+    found = Values(*np.empty((4, len(worth.priority))))
     _fill_values(
         *(
             worth.accept_prior,
@@ -168,7 +171,7 @@ def values(worth: Worth, known: ValueInputs, policy: Policy) -> Values:
         known.churn_probability * policy.retention_lift * known.lifetime_value,
         policy.spend_lift,
         policy.worst_case_orders * known.typical_order,
-        *(found.expected_value, found.accept_probability, found.worst_cost),
+        *(found.expected_value, found.accept_probability, found.worst_cost, found.expected_cost),
     )
     return found
 
@@ -194,6 +197,7 @@ def _fill_values(
     expected_value: Floats,
     accept_probability: Floats,
     worst_cost: Floats,
+    expected_cost: Floats,
 ) -> None:
     for row in range(accept_prior.size):
         spend = target_spend[row]
@@ -213,6 +217,12 @@ def _fill_values(
         expected_value[row] = added_spend * margin_rate[row] + taken * each
         accept_probability[row] = accept
         worst_cost[row] = cost_fixed[row] + cost_share[row] * max(spend, largest_spend)
+        expected_cost[row] = taken * (cost_fixed[row] + cost_share[row] * spend)
+
+
+def priced(scores: Floats, found: Values, shadow_price: Floats | None) -> Floats:
+    """The scores less what the expected costs would bring elsewhere; the very same where nothing is scarce."""
+    return scores if shadow_price is None else scores - shadow_price * found.expected_cost
 
 
 def to_minor(cost: float) -> int:

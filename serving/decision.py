@@ -129,6 +129,8 @@ class ChosenOffer(Struct, frozen=True):
     reasons: tuple[str, ...]
     words: Mapping[str, str]
     reserved_cost: Money
+    expected_cost: Money = 0
+    """What an acceptance is expected to cost, times its chance."""
 
     @property
     def offer_id(self) -> str:

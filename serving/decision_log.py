@@ -238,6 +238,8 @@ def _reservations(entry: Entry) -> list[Reservation]:
             decision.decided_at,
             decision.expires_at,
             chosen.reserved_cost,
+            chosen.expected_cost,
+            () if entry.case is None else entry.case.offers.limits.of(chosen.offer, decision.decided_at),
         )
         for chosen in decision.offers
     ]

@@ -91,6 +91,8 @@ class Evidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     used_up: Mapping[int, int] = {}
     """By row, the refusals that hold for everybody because too much was given away."""
+    shadow_price: OfferNumbers | None = None
+    """Where anything was scarce."""
     codes: bytes = b""
     """Of each offer the number of its refusal."""
     basket_prices: tuple[Money | None, ...] = ()
@@ -135,6 +137,7 @@ def evidence_of(case: Case, decision: Decision, lost: Mapping[str, Refusal]) -> 
         send_time=b"" if hours is None else hours.tobytes(),
         missing_versions=predictions.missing_versions,
         used_up=case.offers.used_up,
+        shadow_price=None if case.offers.shadow_price is None else packed(case.offers.shadow_price),
         codes=decision.codes,
         basket_prices=prices,
         in_basket=in_basket,

@@ -6,6 +6,7 @@ Whoever decides takes one state at the start and keeps it, so a change of champi
 
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -24,9 +25,12 @@ from features.instant import Instant
 from features.store import Store
 from serving.answer import Targets, shown_targets
 from serving.applied_policy import holding_policy, latest_versions
-from serving.environment import Clock
+from serving.budgets import read_prices, with_budgets
+from serving.environment import Clock, system_clock
+from serving.limits import limits_of
 from serving.loaded_models import LoadedModel, ModelShelf, warm, with_models, without
-from serving.offer_table import OfferTable, OfferUsage, build_offer_table, with_usage
+from serving.offer_table import OfferTable, OfferUsage, build_offer_table
+from serving.pacing import pace_budgets, reckon_revenues
 from serving.policy import BrandTerms, Policy, brand_terms
 from serving.predictions import Models
 from serving.reservations import read_usage, sweep
@@ -127,12 +131,16 @@ class Loader:
 
     def refresh(self) -> None:
         """Bring the states up to the store, if it has changed."""
-        with self._turn, self._store.reading() as connection:
-            seen = _look(connection)
-            if seen != self._seen:
-                self._states = self._load(connection, seen)
-                self._seen = seen
-            self._states = _with_usage(connection, self._states)
+        now = (self._clock or system_clock)()
+        with self._turn:
+            with self._store.reading() as connection:
+                seen = _look(connection)
+                if seen != self._seen:
+                    self._states = self._load(connection, seen)
+                    self._seen = seen
+            reckon_revenues(self._store, [state.offers for state in self._states.values()], now, self._report_once)
+            with self._store.reading() as connection:
+                self._states = _with_usage(connection, self._states, now)
 
     def _follow(self) -> None:
         while not self._closing:
@@ -141,16 +149,15 @@ class Loader:
             try:
                 if self._clock is not None:
                     sweep(self._store, self._clock())
+                    pace_budgets(self._store, [state.offers for state in self._states.values()], self._clock())
                 self.refresh()
             except Exception as error:  # the store may be back at the next look
                 log.warning("the store cannot be looked at: %s", type(error).__name__)
 
     def _load(self, connection: Connection, seen: "_Seen") -> dict[str, BrandState]:
         before = self._seen
-        is_catalogue_same = before is not None and (before.catalogue, before.policies) == (
-            seen.catalogue,
-            seen.policies,
-        )
+        was = None if before is None else (before.catalogue, before.policies)
+        is_catalogue_same = was == (seen.catalogue, seen.policies)
         named: list[Deployment] = []
         states = {}
         for brand in seen.brands:
@@ -166,17 +173,18 @@ class Loader:
         try:
             return self._catalogue(connection, brand)
         except (ArithmeticError, LookupError, TypeError, ValueError, msgspec.MsgspecError) as error:
-            what = f"the catalogue or the policy of brand {brand!r}"
-            self._report_once(f"{what} cannot be used, the one before is: {error}")
+            self._report_once(f"catalogue or policy of brand {brand!r} cannot be used, the one before is: {error}")
             return self.state(brand)
 
     def _catalogue(self, connection: Connection, brand: str) -> BrandState:
         brands = brands_sharing(connection, brand, "catalogue")
         offers, products = read_offers(connection, *brands), read_products(connection, *brands)
-        terms = brand_terms(read_brand(connection, brand))
+        settings = read_brand(connection, brand)
+        terms = brand_terms(settings)
         policy = holding_policy(connection, brand, self._policy)
+        table = replace(build_offer_table(offers, products, terms, policy), limits=limits_of(settings))
         return BrandState(
-            build_offer_table(offers, products, terms, policy),
+            table,
             shown_targets(offers),
             {product.product_id: product.category for product in products},
             policy=policy,
@@ -263,13 +271,15 @@ def _named(connection: Connection, brands: Sequence[str], model: str, name: str)
     return None
 
 
-def _with_usage(connection: Connection, states: Mapping[str, BrandState]) -> dict[str, BrandState]:
-    """The states, knowing what is left of every offer that can run out."""
-    usage: dict[str, dict[str, OfferUsage]] = {}
+def _with_usage(connection: Connection, states: Mapping[str, BrandState], at: Instant) -> dict[str, BrandState]:
+    """The states, knowing what is left of every offer that can run out, and of the budgets."""
+    usage, prices = defaultdict[str, dict[str, OfferUsage]](dict), read_prices(connection)
     for (brand, offer_id), used in read_usage(connection).items():
-        usage.setdefault(brand, {})[offer_id] = used
+        usage[brand][offer_id] = used
     return {
-        brand: replace(state, offers=with_usage(state.offers, usage[brand])) if brand in usage else state
+        brand: replace(state, offers=with_budgets(connection, state.offers, usage.get(brand, {}), prices, at))
+        if brand in usage or state.offers.draws_on_budgets or prices
+        else state
         for brand, state in states.items()
     }
 
@@ -277,8 +287,7 @@ def _with_usage(connection: Connection, states: Mapping[str, BrandState]) -> dic
 def _with_variant(models: Models, variant: Variant, loaded: Sequence[LoadedModel]) -> Models:
     """The models with those of a variant, and which versions it names in vain."""
     there = {one.name for one in loaded}
-    named = {**models.missing_versions, **variant.models}
-    missing = {model: version for model, version in named.items() if model not in there}
+    missing = {m: version for m, version in {**models.missing_versions, **variant.models}.items() if m not in there}
     return replace(with_models(models, loaded), missing_versions=missing)
 
 

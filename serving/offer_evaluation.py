@@ -6,7 +6,7 @@ import numpy as np
 from msgspec import Struct
 
 from features.facts import hour_of_week
-from serving.arbitration import Values, Worth, values
+from serving.arbitration import Values, Worth, priced, values
 from serving.channel import settle_channel
 from serving.conditions import Facts
 from serving.customer_facts import consent, is_blocked
@@ -88,7 +88,7 @@ def evaluate(case: Case) -> Evaluated:
         np.putmask(codes, codes == Refusal.NO_CONSENT, Refusal.UNSUBSCRIBED_RECENTLY)
     inputs = value_inputs(request, offers, history, case.predictions, policy)
     worth = values(_worth(case), inputs, policy)
-    scores = weighed(worth, policy.weights)
+    scores = priced(weighed(worth, policy.weights), worth, offers.shadow_price)
     table = rule_table(policy, offers)
     if table is not None and not blocked:
         return _by_rules(case, table, Evaluated(codes, worth, allowed, None, scores, request.limit), known)

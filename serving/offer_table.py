@@ -12,6 +12,7 @@ from features.product_targets import ProductTargets
 from serving.arbitration import Worth, build_worth, to_minor
 from serving.catalogue_content import content_of, version_of
 from serving.eligibility import Rules, build_rules
+from serving.limits import NO_LIMITS, Limits
 from serving.policy import BrandTerms, Policy
 from serving.refusal import Codes, Refusal
 from serving.rule_columns import categories_of
@@ -53,6 +54,17 @@ class OfferTable:
     """Digest of :func:`content`; without one the table is of no catalogue that decisions could be made of."""
     used_up: Mapping[int, int] = field(default_factory=dict)
     """By position, the refusals that hold for everyone because so much was given away."""
+    limits: Limits = NO_LIMITS
+    """Of the budgets that offers share."""
+    shadow_price: NDArray[np.float64] | None = None
+    """Of each offer, what a currency unit of the budgets that it draws on is worth elsewhere; ``None`` where nothing is
+    scarce.
+    """
+
+    @property
+    def draws_on_budgets(self) -> bool:
+        """Whether what is spent of shared budgets may change it, or has."""
+        return bool(self.limits.brand) or self.shadow_price is not None
 
 
 def build_offer_table(
@@ -109,7 +121,7 @@ def with_usage(table: OfferTable, usage: Mapping[str, OfferUsage]) -> OfferTable
         if offer.cap_total is None and offer.stock is None and offer.budget is None:
             continue
         used = usage.get(offer.offer_id, OfferUsage())
-        if offer.budget is not None and used.committed + _least_cost(table.worth, row) > offer.budget:
+        if offer.budget is not None and used.committed + least_cost(table.worth, row) > offer.budget:
             standing[row] = Refusal.BUDGET
         if offer.stock is not None and used.issued >= offer.stock:
             standing[row] = Refusal.STOCK
@@ -120,7 +132,7 @@ def with_usage(table: OfferTable, usage: Mapping[str, OfferUsage]) -> OfferTable
     return replace(table, rules=replace(table.rules, standing=standing), used_up=used_up)
 
 
-def _least_cost(worth: Worth, row: int) -> Money:
+def least_cost(worth: Worth, row: int) -> Money:
     """Of one acceptance: where it is a share of a spend that is not known yet, more than nothing."""
     fixed, share = worth.cost_fixed[row], worth.cost_share[row]
     return max(to_minor(fixed), 1) if fixed or share else 0

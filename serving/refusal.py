@@ -51,6 +51,10 @@ class Refusal(IntEnum):
     """A menu holds enough of its category."""
     FIRST_PASS = auto()
     """It could be made, but others are worth more: it was not on the shortlist that is drawn from."""
+    CAMPAIGN_BUDGET = auto()
+    BRAND_BUDGET = auto()
+    OFFER_COST_SHARE = auto()
+    """All offers together have cost as much of the revenue as the brand allows."""
 
     @property
     def word(self) -> str:

@@ -160,6 +160,7 @@ def _table(found: FoundDecision, evidence: Evidence, content: Content) -> OfferT
         prices={line.product_id: price for line, price in prices if price is not None},
         version=evidence.catalogue,
         used_up=evidence.used_up,
+        shadow_price=None if evidence.shadow_price is None else unpacked(evidence.shadow_price, len(offers)),
         categories=content.categories or tuple(categories_of(offer, {}) for offer in offers),
     )
 

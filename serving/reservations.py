@@ -4,19 +4,22 @@ Every function works in its caller's transaction, and the store lets one writer 
 what is there, so no cap and no budget can be passed by two workers at once.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, Table, and_, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from features.budget_schema import budget_usage
+from features.budget_usage import MOVE, NOTHING_SPENT, BudgetKey, Spending, budgets_of, read_spending
 from features.entities import CapPerCustomer, Offer
 from features.instant import MICROSECONDS_PER_DAY, Instant
 from features.money import Money
 from features.schema import offer_usage, reservations
 from features.store import Store
 from serving.decision import HOLDING, RELEASED, RESERVED
+from serving.limits import Limit
 from serving.offer_table import OfferUsage
 from serving.prepared import Prepared, Row
 from serving.refusal import Refusal
@@ -28,7 +31,7 @@ CustomerKey = tuple[str, str, str]
 
 
 class Reservation(Struct, frozen=True):
-    """``cost`` is the most that the offer may cost."""
+    """``cost`` is the most that the offer may cost, ``limits`` those of the budgets that it shares with others."""
 
     decision_id: str
     offer: Offer
@@ -37,6 +40,8 @@ class Reservation(Struct, frozen=True):
     decided_at: Instant
     expires_at: Instant
     cost: Money
+    expected_cost: Money = 0
+    limits: tuple[Limit, ...] = ()
 
     @property
     def key(self) -> OfferKey:
@@ -46,17 +51,32 @@ class Reservation(Struct, frozen=True):
     def key_of_customer(self) -> CustomerKey:
         return self.brand, self.offer.offer_id, self.customer_id
 
+    @property
+    def budgets(self) -> tuple[BudgetKey, ...]:
+        return budgets_of(self.brand, self.offer.campaign_id, self.decided_at)
+
+
+class _Left(Struct):
+    """What is given away of the limited offers, spent of the shared budgets, and held by customers, as it changes."""
+
+    usage: dict[OfferKey, OfferUsage]
+    spending: dict[BudgetKey, Spending]
+    held: dict[CustomerKey, int] = {}
+
+    def has(self, one: Reservation) -> bool:
+        return _refusal(one, self) is None
+
 
 def reserve(connection: Connection, wanted: Sequence[Reservation], now: Instant) -> list[Refusal | None]:
     """Write what can be had, in order; for each that cannot, why not.
 
     What has expired gives way, but nothing that is still held at ``now``, though it be decided for a later time.
     """
-    usage = _usage_of_limited(connection, wanted)
-    if any(_refusal(one, usage) for one in wanted) and release_expired(connection, min(now, wanted[0].decided_at)):
-        usage = _usage_of_limited(connection, wanted)
-    held = _held_by_customers(connection, wanted)
-    refusals = [_take(one, usage, held) for one in wanted]
+    left = _left(connection, wanted)
+    if not all(map(left.has, wanted)) and release_expired(connection, min(now, wanted[0].decided_at)):
+        left = _left(connection, wanted)
+    left.held = _held_by_customers(connection, wanted)
+    refusals = [_take(one, left) for one in wanted]
     _write(connection, [one for one, refused in zip(wanted, refusals, strict=True) if refused is None])
     return refusals
 
@@ -77,10 +97,19 @@ def read_usage(connection: Connection, keys: Sequence[OfferKey] | None = None) -
 def release_expired(connection: Connection, now: Instant) -> int:
     """Give back what was reserved until ``now`` or earlier and never shown; how many reservations that were."""
     expired = and_(reservations.c.state == RESERVED, reservations.c.expires_at <= now)
-    columns = (reservations.c.brand, reservations.c.offer_id, reservations.c.cost)
+    of = reservations.c
+    columns = (of.brand, of.offer_id, of.campaign_id, of.decided_at, of.cost, of.cost_expected)
     rows = connection.execute(update(reservations).where(expired).values(state=RELEASED).returning(*columns)).all()
-    given_back = _totals(((row.brand, row.offer_id), row.cost) for row in rows)
-    _add_usage(connection, {key: (-count, -cost) for key, (count, cost) in given_back.items()})
+    given_back = [
+        (
+            (row.brand, row.offer_id),
+            budgets_of(row.brand, row.campaign_id, row.decided_at),
+            -row.cost,
+            -row.cost_expected,
+        )
+        for row in rows
+    ]
+    _move(connection, given_back, -1)
     return len(rows)
 
 
@@ -99,15 +128,25 @@ def _usage_of_limited(connection: Connection, wanted: Sequence[Reservation]) -> 
     return {key: OfferUsage() for key in limited} | read_usage(connection, limited)
 
 
+def _left(connection: Connection, wanted: Sequence[Reservation]) -> _Left:
+    limits = [key for one in wanted if one.cost for limit in one.limits for key in limit.keys]
+    return _Left(_usage_of_limited(connection, wanted), read_spending(connection, limits) if limits else {})
+
+
 def _is_limited(offer: Offer) -> bool:
     return not (offer.cap_total is None and offer.stock is None and offer.budget is None)
 
 
-def _refusal(one: Reservation, usage: Mapping[OfferKey, OfferUsage]) -> Refusal | None:
+def _refusal(one: Reservation, left: _Left) -> Refusal | None:
+    if one.cost:
+        for limit in one.limits:
+            if not limit.has_room_for(one.cost, left.spending):
+                return limit.refusal
+    return _refusal_of_its_own(one, left.usage[one.key]) if _is_limited(one.offer) else None
+
+
+def _refusal_of_its_own(one: Reservation, used: OfferUsage) -> Refusal | None:
     offer = one.offer
-    if not _is_limited(offer):
-        return None
-    used = usage[one.key]
     if offer.cap_total is not None and used.issued >= offer.cap_total:
         return Refusal.CAP_TOTAL
     if offer.stock is not None and used.issued >= offer.stock:
@@ -117,24 +156,27 @@ def _refusal(one: Reservation, usage: Mapping[OfferKey, OfferUsage]) -> Refusal 
     return None
 
 
-def _take(one: Reservation, usage: dict[OfferKey, OfferUsage], held: dict[CustomerKey, int]) -> Refusal | None:
+def _take(one: Reservation, left: _Left) -> Refusal | None:
     """The refusal, or nothing and the counts moved for those that come after."""
     cap = one.offer.cap_per_customer
-    if cap is not None and held[one.key_of_customer] >= cap.count:
+    if cap is not None and left.held[one.key_of_customer] >= cap.count:
         return Refusal.CAP_PER_CUSTOMER
-    refused = _refusal(one, usage)
+    refused = _refusal(one, left)
     if refused is None:
-        _count(one, usage, held)
+        _count(one, left)
     return refused
 
 
-def _count(one: Reservation, usage: dict[OfferKey, OfferUsage], held: dict[CustomerKey, int]) -> None:
+def _count(one: Reservation, left: _Left) -> None:
     """Also where this one knows of no limit: an offer may have got one since, that others of the same time know of."""
-    if one.key in usage:
-        used = usage[one.key]
-        usage[one.key] = OfferUsage(used.issued + 1, used.committed + one.cost)
-    if one.key_of_customer in held:
-        held[one.key_of_customer] += 1
+    if one.key in left.usage:
+        used = left.usage[one.key]
+        left.usage[one.key] = OfferUsage(used.issued + 1, used.committed + one.cost)
+    if one.key_of_customer in left.held:
+        left.held[one.key_of_customer] += 1
+    for key in one.budgets if left.spending else ():
+        if key in left.spending:
+            left.spending[key] = left.spending[key].plus(Spending(reserved=one.cost))
 
 
 def _held_by_customers(connection: Connection, wanted: Sequence[Reservation]) -> dict[CustomerKey, int]:
@@ -161,7 +203,7 @@ def _write(connection: Connection, granted: Sequence[Reservation]) -> None:
     if not granted:
         return
     _INSERT.execute(connection, [_row(one) for one in granted])
-    _add_usage(connection, _totals((one.key, one.cost) for one in granted))
+    _move(connection, [(one.key, one.budgets, one.cost, one.expected_cost) for one in granted], 1)
 
 
 def _row(one: Reservation) -> Row:
@@ -177,32 +219,43 @@ def _row(one: Reservation) -> Row:
         one.expires_at,
         one.cost,
         nothing_charged,
+        one.offer.campaign_id,
+        one.expected_cost,
     )
 
 
-def _totals(costs: Iterable[tuple[OfferKey, Money]]) -> dict[OfferKey, tuple[int, Money]]:
-    """How many reservations of each offer these are, and what they cost together."""
-    totals: dict[OfferKey, tuple[int, Money]] = {}
-    for key, cost in costs:
-        count, total = totals.get(key, (0, 0))
-        totals[key] = (count + 1, total + cost)
-    return totals
+_Change = tuple[OfferKey, tuple[BudgetKey, ...], Money, Money]
+"""An offer, the budgets that it draws on, and what is moved of its reserved and of its expected cost."""
 
 
-def _add_usage(connection: Connection, changes: Mapping[OfferKey, tuple[int, Money]]) -> None:
-    """Move the counters by (issued, reserved cost)."""
+def _move(connection: Connection, changes: Iterable[_Change], count: int) -> None:
+    """Move the counters; each change is of ``count`` more issued."""
+    of_offers: dict[OfferKey, tuple[int, Money, Money]] = {}
+    of_budgets: dict[BudgetKey, Spending] = {}
+    for key, budgets, cost, expected in changes:
+        issued, reserved, expecting = of_offers.get(key, (0, 0, 0))
+        of_offers[key] = (issued + count, reserved + cost, expecting + expected)
+        if cost or expected:
+            moved_by = Spending(reserved=cost, expected=expected)
+            for budget in budgets:
+                of_budgets[budget] = of_budgets.get(budget, NOTHING_SPENT).plus(moved_by)
     nothing_charged = 0
-    rows = [(*key, *moved_by, nothing_charged) for key, moved_by in sorted(changes.items())]
+    rows = [(*key, issued, cost, nothing_charged, expected) for key, (issued, cost, expected) in of_offers.items()]
     if rows:
-        _ADD[connection.dialect.name].execute(connection, rows)
+        _ADD[connection.dialect.name].execute(connection, sorted(rows))
+    if of_budgets:
+        _ADD_TO_BUDGETS[connection.dialect.name].execute(
+            connection, [(*key, *moved_by) for key, moved_by in sorted(of_budgets.items())]
+        )
 
 
 def _adding(insert_into: Callable[[Table], Any]) -> Prepared:
     """Counters that are moved by so much, from nothing where there are none yet."""
     new = insert_into(offer_usage)
-    moved = {name: offer_usage.c[name] + new.excluded[name] for name in ("issued", "cost_reserved")}
+    moved = {name: offer_usage.c[name] + new.excluded[name] for name in ("issued", "cost_reserved", "cost_expected")}
     return Prepared(new.on_conflict_do_update(index_elements=["brand", "offer_id"], set_=moved), offer_usage.c.keys())
 
 
 _INSERT = Prepared(insert(reservations), reservations.c.keys())
 _ADD = {"sqlite": _adding(sqlite.insert), "postgresql": _adding(postgresql.insert)}
+_ADD_TO_BUDGETS = {name: Prepared(statement, budget_usage.c.keys()) for name, statement in MOVE.items()}
