@@ -14,7 +14,7 @@ from serving.rule_table import Effect
 from serving.uncertainty import deviations
 from serving.weighing import bent, weighed
 
-VALUES = Values(np.array([2.0, -1.0, 0.0]), np.array([0.5, 0.25, 0.1]), np.zeros(3))
+VALUES = Values(np.array([2.0, -1.0, 0.0]), np.array([0.5, 0.25, 0.1]), np.zeros(3), np.zeros(3))
 
 
 def test_each_weight_worked_by_hand() -> None:
@@ -40,7 +40,7 @@ def test_a_factor_multiplies_a_gain_and_divides_a_loss() -> None:
 def test_a_loss_stays_a_loss_and_a_larger_factor_never_lowers_a_score(
     expected: float, chance: float, weight: Weights, factors: tuple[float, float]
 ) -> None:
-    score = weighed(Values(np.array([expected]), np.array([chance]), np.zeros(1)), weight)
+    score = weighed(Values(np.array([expected]), np.array([chance]), np.zeros(1), np.zeros(1)), weight)
     factor, more = factors
     less_bent, more_bent = (bent(score, Effect(np.array([f]), None, None))[0] for f in (factor, factor * more))
 
