@@ -101,6 +101,17 @@ def test_costs_that_the_log_does_not_say_are_not_guessed(tmp_path: Path, capsys:
     assert "What the offers cost: no purchase says its discount_amount." in found["unknown"]
 
 
+def test_where_everybody_was_treated_nothing_is_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    days = [f"2025-{1 + day // 28:02}-{1 + day % 28:02}" for day in range(0, 140, 9)]
+    rows = [f"p{n}-{day},purchase,c{n},{day},5," for n in range(80) for day in days]
+    rows += [f"o{n},offer_presented,c{n},2025-03-01,,a" for n in range(80)]
+    (tmp_path / "events.csv").write_text("\n".join(["event_id,type,customer_id,occurred_at,amount,offer_id", *rows]))
+
+    found = audited(tmp_path, capsys)
+
+    assert "customers who were not treated: got 0, expected at least 50" in found["error"]["message"]
+
+
 def test_the_page_says_all_of_it(biased: tuple[Path, float, dict[str, Any]]) -> None:
     folder, _, found = biased
 
@@ -117,7 +128,8 @@ def test_the_page_says_all_of_it(biased: tuple[Path, float, dict[str, Any]]) -> 
         ("1,purchase,c1,2025-01-01,5,", "events of offers: got 0"),
         ("1,offer_presented,c1,2025-01-01,,a", "purchases: got 0"),
         ("1,offer_presented,c1,2025-01-01,,a\n2,purchase,c1,2025-01-02,5,", "customers treated in some week: got 0"),
-        ("1,nonsense,c1,2025-01-01,,", "expected events that can be read"),
+        ("1,nonsense,c1,2025-01-01,,", "expected events that can be read; rejected rows are in"),
+        ("", "expected events that can be read, of which there is none"),
     ],
 )
 def test_a_log_that_tells_nothing_is_refused(

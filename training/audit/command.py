@@ -57,7 +57,8 @@ def audit(
             )
             if report.accepted == 0:
                 kept = _kept(report, out)
-                raise FieldError("events", str(events[0]), f"events that can be read; rejected rows are in {kept}")
+                where = f"; rejected rows are in {kept}" if kept else ", of which there is none in the file"
+                raise FieldError("events", str(events[0]), f"events that can be read{where}")
             _tell(store, brand, out, horizon_days, margin_rate, _kept(report, out), as_json=as_json)
         finally:
             store.close()

@@ -13,9 +13,11 @@ import numpy as np
 
 from features.vector import FEATURES
 from training.audit.waves import Flags, Floats, Integers, Panel
+from training.errors import NotEnoughData
 from training.metrics import area_under_curve
 
 PARTS = 5
+FEWEST_ALONE = 50
 LEAST_PROPENSITY, MOST_PROPENSITY = 0.02, 0.98
 """Beyond these nobody comparable was treated otherwise."""
 COMPARED = (
@@ -92,6 +94,16 @@ class Selection:
 
 
 def selection_of(panel: Panel, seed: int) -> Selection:
+    """
+    Raises
+    ------
+    NotEnoughData
+        If too few of those who were known before the waves went without.
+    """
+    alone = int((~panel.treated).sum())
+    if alone < FEWEST_ALONE:
+        expected = f"at least {FEWEST_ALONE} in the weeks of campaigns, to compare with"
+        raise NotEnoughData("customers who were not treated", alone, expected)
     learned = learn(panel.features, panel.treated, panel.bought, panel.person, seed)
     adjusted = effect_on_treated(panel.treated, panel.bought.astype(np.float64), learned, panel.person)
     mean_treated = float(panel.bought[panel.treated].mean())
