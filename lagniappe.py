@@ -68,6 +68,10 @@ VERBS = {
         "serving.simulate_policy_command:simulate_policy",
         "Say what a policy file would offer to every customer, at what cost, and who gets less; as an HTML page too.",
     ),
+    "simulate": Verb(
+        "serving.simulate_command:simulate",
+        "Prove the loop in a world with a known truth: collect, learn, decide, and compare with who knows the truth.",
+    ),
     "policy": Verb("serving.policy_command:policy", "How decisions are made: put a policy file in force, look back."),
     "triggers": Verb("serving.triggers_command:triggers", "What is waited for to make a decision of it."),
     "webhooks": Verb(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.world_terms import DRIVERS, WorldTerms
+from experiments.world_terms import DRIVERS, OfferTruth, WorldTerms
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -28,6 +28,8 @@ NOTHING = -1
 DAYS_PER_YEAR = 365.25
 MOST_ORDERS_PER_DAY = 2.0
 LARGEST_EFFECT = 0.9
+LARGE_ORDER = 4.0
+"""In mean orders of the customer: a share is given on no more than this."""
 _OF_CUSTOMERS, _OF_DAY = 0, 1
 """Streams of chance."""
 
@@ -53,15 +55,6 @@ class World:
 
     def __len__(self) -> int:
         return len(self.rate)
-
-    @property
-    def costs(self) -> Floats:
-        """(n, m): what a redemption is expected to cost."""
-        offers = self.terms.offers
-        fixed = np.array([offer.cost_amount for offer in offers])
-        share = np.array([offer.cost_rate for offer in offers])
-        found: Floats = fixed + share * self.spend[:, np.newaxis]
-        return found
 
     def effects_on(self, day: int) -> Floats:
         """(n, m), drift included."""
@@ -209,12 +202,14 @@ def tired(world: World, contacts: Floats) -> Floats:
 
 
 def _cost_of(world: World, offer: Integers, amount: Floats) -> Floats:
-    """A discount takes off no more than the order comes to."""
+    """A discount takes off no more than the order comes to; shares are given on no more than a large order."""
     offers = world.terms.offers
+    share = np.array([one.cost_rate for one in offers])[offer]
     cost = np.array([one.cost_amount for one in offers])[offer]
-    cost = cost + np.array([one.cost_rate for one in offers])[offer] * amount
+    cost = cost + share * np.minimum(amount, LARGE_ORDER * world.spend)
     is_discount = np.array([one.is_discount for one in offers])[offer]
-    return np.where(is_discount, np.minimum(cost, amount), cost)
+    charged: Floats = np.where(is_discount, np.minimum(cost, amount), cost)
+    return charged
 
 
 def _expected(world: World, order: Floats, is_open: Flags, offer: Integers) -> Expected:
@@ -227,30 +222,45 @@ def _expected(world: World, order: Floats, is_open: Flags, offer: Integers) -> E
     return Expected(revenue, cost, world.terms.customers.margin_rate * spend - cost)
 
 
+def largest_cost(world: World) -> Floats:
+    """(n, m): the most that a redemption may cost."""
+    offers = world.terms.offers
+    share = np.array([one.cost_rate for one in offers])
+    cost: Floats = np.array([one.cost_amount for one in offers]) + LARGE_ORDER * share * world.spend[:, np.newaxis]
+    return cost
+
+
 def expected_cost(world: World) -> Floats:
-    """(n, m): of a redemption; a discount of an amount is cut at the order's, so that it is less than its amount."""
-    costs = world.costs
-    noise = world.terms.customers.order_noise
-    for column, offer in enumerate(world.terms.offers):
-        if offer.is_discount and offer.cost_amount > 0:
-            costs[:, column] = _capped(offer.cost_amount, offer.cost_rate, world.spend, noise)
-    return costs
+    """(n, m): of a redemption."""
+    return np.stack([_expected_cost(world, offer) for offer in world.terms.offers], axis=1)
 
 
-def _capped(fixed: float, rate: float, spend: Floats, noise: float) -> Floats:
-    r"""The mean of min(fixed + rate * a, a) of lognormal amounts a of that mean: with k = fixed / (1 - rate) it is
-    the mean of a below k and of fixed + rate * a above it."""
+def _expected_cost(world: World, offer: OfferTruth) -> Floats:
+    """Below an edge a discount is all of the order; beyond a large order a share grows no more."""
+    fixed, share, large = offer.cost_amount, offer.cost_rate, LARGE_ORDER * world.spend
+    edge = np.zeros_like(large)
+    if offer.is_discount:
+        edge = np.full_like(large, np.inf if share >= 1.0 else fixed / (1.0 - share))
+        edge = np.where(edge <= large, edge, np.maximum(fixed + share * large, large))
+    below, above = _amounts_below(world, edge), _amounts_below(world, np.maximum(large, edge))
+    between = share * (above[0] - below[0]) * (edge < large)
+    rest = np.where(edge < large, 1.0 - above[1], 1.0 - below[1])
+    cost: Floats = below[0] + fixed * (1.0 - below[1]) + between + share * large * rest
+    return cost
+
+
+def _amounts_below(world: World, edge: Floats) -> tuple[Floats, Floats]:
+    """Of each customer's lognormal amounts: the mean of what lies below the edge (0 for the rest), and how often."""
     from scipy.special import ndtr
 
-    if rate >= 1.0:
-        return spend.copy()
-    edge = fixed / (1.0 - rate)
+    noise = world.terms.customers.order_noise
+    with np.errstate(divide="ignore"):
+        height = np.log(edge / world.spend)
     if noise == 0.0:
-        return np.minimum(fixed + rate * spend, spend)
-    z = (np.log(edge / spend) + noise**2 / 2.0) / noise
-    below, share = spend * ndtr(z - noise), ndtr(z)
-    cost: Floats = below + fixed * (1.0 - share) + rate * (spend - below)
-    return cost
+        share = (height > 0.0).astype(np.float64)
+        return world.spend * share, share
+    z = height / noise + noise / 2.0
+    return world.spend * ndtr(z - noise), ndtr(z)
 
 
 def _grow_tired(world: World, state: State, leaving: Floats) -> None:

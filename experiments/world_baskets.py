@@ -39,6 +39,11 @@ class Baskets:
     def __post_init__(self) -> None:
         self.last_bought = np.full(self.liking.shape, _NEVER, dtype=np.int32)
 
+    def copy(self) -> "Baskets":
+        found = Baskets(self.world, self.prices, self.interval_days, self.liking)
+        found.last_bought = self.last_bought.copy()
+        return found
+
     @property
     def product_ids(self) -> list[str]:
         return [f"{category}-{number}" for category in CATEGORIES for number in range(PRODUCTS_EACH)]

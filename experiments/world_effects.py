@@ -15,13 +15,14 @@ class TrueEffects:
     """(k, m) each, of k customers and m offers, over the days of an offer's validity and in currency units.
 
     ``margin`` is the margin that is added less the cost, ``cost`` is expected; ``leaving`` (k) is what a contact costs
-    because it makes customers leave, which is not part of ``margin``.
+    because it makes customers leave, which is not part of ``margin``; ``anyway`` (k) is the margin without an offer.
     """
 
     orders: Floats
     margin: Floats
     cost: Floats
     leaving: Floats
+    anyway: Floats
 
     @property
     def value(self) -> Floats:
@@ -37,6 +38,7 @@ def true_effects(world: World, state: State, day: int, customers: Integers) -> T
     spend, costs = world.spend[customers, np.newaxis], expected_cost(world)[customers] * acceptance
     shape = (len(customers), len(terms.offers))
     still_open, orders, cost = np.ones(shape), np.zeros(shape), np.zeros(shape)
+    anyway = np.zeros(len(customers))
     forgetting = 0.5 ** (1.0 / contact.half_life_days)
     for ahead in range(contact.valid_days):
         own = np.where(is_here, world.own_orders(day + ahead)[customers], 0.0)[:, np.newaxis]
@@ -45,11 +47,13 @@ def true_effects(world: World, state: State, day: int, customers: Integers) -> T
         daily = 1.0 - (1.0 - np.abs(effect)) ** (1.0 / contact.valid_days)
         kept = np.where(effect < 0.0, own * (1.0 - daily), own)
         added = np.where((effect > 0.0) & is_here[:, np.newaxis], (1.0 - kept) * daily, 0.0)
+        anyway += terms.customers.margin_rate * spend[:, 0] * own[:, 0]
         orders += still_open * (kept + added - own)
         cost += still_open * (kept + added) * costs
         still_open *= 1.0 - kept - added
     margin = terms.customers.margin_rate * spend * orders - cost
-    return TrueEffects(orders, margin, cost, np.where(is_here, _leaving(world, customers, forgetting), 0.0))
+    leaving = np.where(is_here, _leaving(world, customers, forgetting), 0.0)
+    return TrueEffects(orders, margin, cost, leaving, anyway)
 
 
 def _leaving(world: World, customers: Integers, forgetting: float) -> Floats:

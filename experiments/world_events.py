@@ -106,6 +106,9 @@ class Narrator:
     decided_on: Integers
     """(n): the day of the newest decision about a customer."""
 
+    def copy(self) -> "Narrator":
+        return Narrator(self.world, self.baskets.copy(), self.ids, self.decided_on.copy())
+
     def tell(self, day: int, decided: Decisions, lived: Day) -> pa.Table:
         """All events of the day, in no order; the same world and decisions give the same bytes."""
         chance = np.random.default_rng([self.world.seed, _OF_HOURS, day])
