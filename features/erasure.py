@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from sqlalchemy import Connection, Table, delete, select, update
+from sqlalchemy import Connection, Table, delete, func, select, update
 
 from features.customer_links import members
 from features.instant import Instant, to_iso
 from features.lake import count_segments, discount_segments, read_segments, rewrite_without
+from features.outgoing_schema import trigger_scans
 from features.profile_store import delete_profiles
 from features.schema import assignments, decisions, erased, events, metadata, profiles, reservations
 from features.store import upsert
@@ -42,6 +43,7 @@ def erase(connection: Connection, lake: Path, brand: str, customer_id: str, unti
             connection.execute(delete(table).where((table.c.brand == brand) & table.c.customer_id.in_(some)))
         connection.execute(delete(assignments).where((assignments.c.brand == brand) & assignments.c.unit_id.in_(some)))
     delete_profiles(connection, brand, people)
+    _step_back(connection, brand, people)
     key = key_of(lake)
     _pseudonymise(connection, key, brand, people)
     for segment in read_segments(connection, brand):
@@ -58,6 +60,14 @@ def _tables_of_persons() -> list[Table]:
     others = (events, profiles, decisions, reservations)
     named = (table for table in metadata.sorted_tables if {"brand", "customer_id"} <= set(table.c.keys()))
     return [table for table in named if table not in others]
+
+
+def _step_back(connection: Connection, brand: str, people: Sequence[str]) -> None:
+    """A nightly look that stopped at one of them goes on from the customer before."""
+    earlier = (profiles.c.brand == brand) & (profiles.c.customer_id < trigger_scans.c.after_customer)
+    before = select(func.coalesce(func.max(profiles.c.customer_id), "")).where(earlier).scalar_subquery()
+    stopped = (trigger_scans.c.brand == brand) & trigger_scans.c.after_customer.in_(people)
+    connection.execute(update(trigger_scans).where(stopped).values(after_customer=before))
 
 
 def _pseudonymise(connection: Connection, key: bytes, brand: str, people: Sequence[str]) -> None:

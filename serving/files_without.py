@@ -1,9 +1,9 @@
-"""Files written anew without what they say of a person."""
+"""Files written anew without what they say of a person; rows of ``others``, which are brands, stay."""
 
 import csv
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ LONG_ID = 5
 _OF_CUSTOMERS = ("customer_id", "merged_customer_id")
 
 
-def rewrite_table(file: Path, people: Sequence[str]) -> bool:
-    """Parquet; whether anything had to go."""
+def rewrite_table(file: Path, _others: Collection[str], people: Sequence[str]) -> bool:
+    """Parquet that is all of the person's brand; whether anything had to go."""
     import duckdb
 
     with duckdb.connect() as duck:
@@ -31,12 +31,12 @@ def rewrite_table(file: Path, people: Sequence[str]) -> bool:
     return True
 
 
-def rewrite_csv(file: Path, people: Sequence[str]) -> bool:
+def rewrite_csv(file: Path, others: Collection[str], people: Sequence[str]) -> bool:
     """With a line of names first; whether anything had to go."""
     with file.open(encoding="utf-8", newline="") as given:
         rows = list(csv.reader(given))
     head, body = (rows[0], rows[1:]) if rows else ([], [])
-    kept = [row for row in body if not _names(zip(head, row, strict=False), people)]
+    kept = [row for row in body if not _names(dict(zip(head, row, strict=False)), others, people)]
     if len(kept) == len(body):
         return False
     written = StringIO()
@@ -45,17 +45,17 @@ def rewrite_csv(file: Path, people: Sequence[str]) -> bool:
     return True
 
 
-def rewrite_json_lines(file: Path, people: Sequence[str]) -> bool:
+def rewrite_json_lines(file: Path, others: Collection[str], people: Sequence[str]) -> bool:
     """Whether anything had to go."""
     lines = file.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if not _names(_fields(line).items(), people)]
+    kept = [line for line in lines if not _names(_fields(line), others, people)]
     if len(kept) == len(lines):
         return False
     _replace(file, "".join(f"{line}\n" for line in kept))
     return True
 
 
-REWRITERS: Mapping[str, Callable[[Path, Sequence[str]], bool]] = {
+REWRITERS: Mapping[str, Callable[[Path, Collection[str], Sequence[str]], bool]] = {
     ".parquet": rewrite_table,
     ".csv": rewrite_csv,
     ".jsonl": rewrite_json_lines,
@@ -71,9 +71,14 @@ def _fields(line: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"line": line}
 
 
-def _names(fields: Iterable[tuple[str, Any]], people: Sequence[str]) -> bool:
-    """Whether a row names one of them: as a customer, or, if the id is long enough to be one anywhere, at all."""
-    for name, value in fields:
+def _names(fields: Mapping[str, Any], others: Collection[str], people: Sequence[str]) -> bool:
+    """Whether a row names one of them: as a customer, or, if the id is long enough to be one anywhere, at all.
+
+    A row that says it is of one of the ``others`` is of another brand's customer.
+    """
+    if fields.get("brand") in others:
+        return False
+    for name, value in fields.items():
         text = value if isinstance(value, str) else json.dumps(value)
         if name in _OF_CUSTOMERS and text.strip('"') in people:
             return True

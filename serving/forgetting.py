@@ -24,9 +24,10 @@ from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_SECOND, Instant, to_iso
 from features.lake import remove_orphans, workbench
 from features.person import count_held
-from features.schema import events
+from features.schema import brands, events
 from features.store import Store
 from serving.files_without import REWRITERS
+from serving.jobs import JOBS, holding, read_job
 from training.errors import TrainingError
 from training.registry import Deployment, history
 from training.version_record import read_record
@@ -82,7 +83,7 @@ def forget(store: Store, brand: str, customer_id: str, now: Instant) -> Receipt:
         first_at = _first_at(store, connection, brand, people)
         _append_erasure(store, connection, brand, customer_id, people, now)
         models = list(_trained_on(connection, store.workspace, brand, first_at)) if counts else []
-    files, left = _clean_files(store, people, now)
+    files, left = _clean_files(store, brand, people, now)
     key = key_of(store.lake)
     receipt = Receipt(
         brand=brand,
@@ -152,21 +153,43 @@ def _retraining(models: Sequence[TrainedOn]) -> str | None:
     return f"lagniappe train {' '.join(used)}" if used else None
 
 
-def _clean_files(store: Store, people: Sequence[str], now: Instant) -> tuple[list[str], list[str]]:
+def _clean_files(store: Store, brand: str, people: Sequence[str], now: Instant) -> tuple[list[str], list[str]]:
     """The files that were changed, and what had to be left with why."""
-    changed: list[str] = []
-    left: list[str] = []
     with workbench(store.lake), store.reading() as connection:
         remove_orphans(store.lake, connection, now / MICROSECONDS_PER_SECOND + ORPHANS_AFTER_SECONDS)
-    for folder in (store.quarantine, store.workspace / "jobs"):
-        files = sorted(path for path in folder.glob("*") if path.suffix in REWRITERS)
-        changed += [str(file.relative_to(store.workspace)) for file in files if REWRITERS[file.suffix](file, people)]
+        others = set(connection.execute(select(brands.c.brand)).scalars()) - {brand}
+    left = _drop_unfinished(store.workspace)
+    files = (*_files_in(store.quarantine), *_plans_of(store.workspace, brand))
+    changed = [str(file.relative_to(store.workspace)) for file in files if REWRITERS[file.suffix](file, others, people)]
     try:
         _compact(store)
     except (OperationalError, sqlite3.OperationalError) as error:
         why = str(getattr(error, "orig", error))
         left.append(f"the database's free pages were not overwritten: {why}; run 'forget' again when it is idle")
     return changed, left
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*") if path.suffix in REWRITERS)
+
+
+def _plans_of(workspace: Path, brand: str) -> list[Path]:
+    """A plan of which nobody knows whose it is may be this brand's."""
+    known = ((file, read_job(workspace, file.stem)) for file in _files_in(workspace / JOBS))
+    return [file for file, job in known if job is None or job.terms.brand == brand]
+
+
+def _drop_unfinished(workspace: Path) -> list[str]:
+    """Take away what jobs that died were writing; those that are at it have to be left."""
+    left = []
+    for file in sorted((workspace / JOBS).glob(".*.unfinished")):
+        job_id = file.name.removeprefix(".").partition(".")[0]
+        with holding(workspace, job_id) as is_free:
+            if is_free:
+                file.unlink(missing_ok=True)
+            else:
+                left.append(f"the plan of job {job_id} is being written: run 'forget' again when it is there")
+    return left
 
 
 def _compact(store: Store) -> None:

@@ -20,6 +20,8 @@ from serving.plan import PlanTerms
 RUNNING, DONE, FAILED = "running", "done", "failed"
 _ROOT = Path(__file__).resolve().parent.parent
 MODULE = "serving.job_command"
+JOBS = "jobs"
+"""The folder of the workspace that they are in."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,4 +125,4 @@ def _start(workspace: Path, job_id: str) -> None:
 
 
 def _file(workspace: Path, job_id: str, ending: str) -> Path:
-    return workspace / "jobs" / f"{job_id}{ending}"
+    return workspace / JOBS / f"{job_id}{ending}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from features.catalogue import upsert_customers, upsert_offers
 from features.entities import Customer, Offer, OfferKind
@@ -18,7 +18,8 @@ from features.event_files import ingest_events
 from features.event_log import append
 from features.events import Event, EventType
 from features.instant import MICROSECONDS_PER_DAY, parse
-from features.schema import decisions, reservations
+from features.outgoing_schema import trigger_scans
+from features.schema import brands, decisions, reservations
 from features.settings import Settings
 from features.store import Store, open_store
 from features.vector import FINGERPRINT
@@ -29,6 +30,8 @@ from serving.forgetting import Receipt, forget, signature_of
 from serving.handlers.next_best_offer import next_best_offer
 from serving.handlers.person_rights import export
 from serving.handlers.person_rights import forget as forget_call
+from serving.jobs import Job, holding, write_job
+from serving.plan import PlanTerms
 from training.registry import CHAMPION, deploy
 from training.version_record import DataWindow, VersionRecord, write_record
 
@@ -55,6 +58,8 @@ def fill(store: Store) -> None:
     with store.writing() as connection:
         append(connection, later, NOW, lake=store.lake)
         upsert_customers(connection, [Customer(customer_id=who, attributes={"city": who}) for who in (WHO, OTHER)], NOW)
+        scan = {"day": "2025-11-22", "after_customer": WHO, "previous_at": 0, "started_at": NOW, "is_finished": 0}
+        connection.execute(insert(trigger_scans).values(brand="default", claimed_until=0, **scan))
         upsert_offers(connection, [Offer(offer_id="tenth", kind=OfferKind.DISCOUNT_PERCENT, value=2.0)], NOW)
         for number, until in (("1", NOW - 100 * day), ("2", NOW)):
             folder = store.models / number
@@ -104,6 +109,41 @@ def test_no_byte_of_the_ids_is_left_and_others_stay(filled: Store) -> None:
     assert naming(filled.workspace, *NAMES) == []
     assert len(naming(filled.workspace, OTHER)) >= 4
     assert receipt.left == []
+
+
+def test_a_customer_of_another_brand_with_the_same_id_is_not_touched(filled: Store) -> None:
+    jobs = filled.workspace / "jobs"
+    (jobs / "plan-1.parquet").rename(jobs / "plan-2.parquet")
+    terms = PlanTerms(brand="second", name="p", as_of=NOW, channels=())
+    write_job(filled.workspace, Job(job_id="plan-2", state="done", terms=terms, file="plan-2.parquet"))
+    refused = filled.quarantine / "second-1.jsonl"
+    refused.write_text(f'{{"brand": "second", "customer_id": "{WHO}"}}\n{{"customer_id": "{WHO}"}}\n')
+    with filled.writing() as connection:
+        connection.execute(insert(brands).values(brand="second", settings="{}", applied_at=NOW))
+
+    receipt = forget(filled, "default", WHO, NOW + 10)
+
+    assert "jobs/plan-2.parquet" not in receipt.files
+    assert refused.read_text() == f'{{"brand": "second", "customer_id": "{WHO}"}}\n'
+
+
+def test_what_a_job_that_died_was_writing_goes_and_what_is_being_written_is_named(filled: Store) -> None:
+    dead, alive = (filled.workspace / "jobs" / f".plan-{number}.parquet.unfinished" for number in (3, 4))
+    dead.write_bytes(WHO.encode())
+    alive.write_bytes(WHO.encode())
+
+    with holding(filled.workspace, "plan-4"):
+        receipt = forget(filled, "default", WHO, NOW + 10)
+
+    assert (dead.exists(), alive.exists()) == (False, True)
+    assert [what for what in receipt.left if "plan-4" in what] == receipt.left != []
+
+
+def test_the_nightly_look_goes_on_from_the_customer_before(filled: Store) -> None:
+    forget(filled, "default", WHO, NOW + 10)
+
+    with filled.reading() as connection:
+        assert connection.execute(select(trigger_scans.c.after_customer)).scalar() < WHO
 
 
 def test_the_receipt_says_what_went_and_is_signed(filled: Store) -> None:
