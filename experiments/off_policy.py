@@ -39,7 +39,8 @@ LARGEST_SHARE_OF_A_ROW = 0.5
 class Log:
     """Columns of one length; those that the log does not have are ``None``.
 
-    ``notes`` are what was seen when it was read.
+    ``notes`` are what was seen when it was read. What came of one ``customer`` is not independent: a purchase answers
+    every decision whose window it falls into.
     """
 
     reward: Vector
@@ -50,6 +51,7 @@ class Log:
     action: NDArray[np.object_] | None = None
     decision_id: NDArray[np.object_] | None = None
     notes: tuple[str, ...] = ()
+    customer: NDArray[np.object_] | None = None
 
     @property
     def weight(self) -> Vector:
@@ -89,11 +91,12 @@ def evaluate(
     """
     if len(log.reward) == 0:
         return PolicyEvaluation([], "the log has no rows", notes=list(log.notes))
-    bounds = _interval(interval, len(log.reward), seed, level, replicates)
+    unit = _units(log)
+    bounds = _interval(interval, unit, seed, level, replicates)
     logged = _estimate("logged", logged_policy(log.reward), bounds)
     overlap = overlap_of(log.weight)
     actions = [] if log.action is None else by_action(log.action, log.reward, log.propensity, log.weight)
-    notes = [*log.notes, *overlap_notes(overlap, actions)]
+    notes = [*log.notes, *overlap_notes(overlap, actions), *_notes_of_units(unit)]
     reason = overlap_refusal(log.weight)
     if reason is not None:
         return PolicyEvaluation([], reason, logged, overlap, actions, interval, level, notes)
@@ -105,11 +108,21 @@ def evaluate(
     return PolicyEvaluation(estimates, None, logged, overlap, actions, interval, level, notes)
 
 
-def _interval(kind: IntervalKind, rows: int, seed: int, level: float, replicates: int) -> _Interval:
+def _units(log: Log) -> NDArray[np.intp]:
+    """Of each row the number of its customer; a row of nobody in particular stands for itself."""
+    if log.customer is None:
+        return np.arange(len(log.reward))
+    numbers: dict[object, int] = {}
+    keys = (at if name is None else name for at, name in enumerate(log.customer.tolist()))
+    return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.intp, len(log.customer))
+
+
+def _interval(kind: IntervalKind, unit: NDArray[np.intp], seed: int, level: float, replicates: int) -> _Interval:
+    """What a customer brought counts as one observation, whatever the number of rows."""
     if kind == "gamma":
-        return lambda terms: gamma_interval(terms, level)
-    drawn = multiplicities(rows, seed, replicates)
-    return lambda terms: bootstrap_interval(terms, drawn, level)
+        return lambda terms: gamma_interval(terms.by_unit(unit), level)
+    drawn = multiplicities(int(unit.max()) + 1, seed, replicates)
+    return lambda terms: bootstrap_interval(terms.by_unit(unit), drawn, level)
 
 
 def _estimate(name: str, terms: Terms, bounds: _Interval) -> PolicyEstimate:
@@ -133,3 +146,10 @@ def _notes_of_rows(log: Log, terms: dict[str, Terms]) -> list[str]:
     name = f"row {row + 1}" if log.decision_id is None else f"decision {log.decision_id[row]}"
     share = float(size[row]) / total
     return [f"{name} (reward {log.reward[row]:.6g}, weight {log.weight[row]:.4g}) is {share:.0%} of the ips estimate"]
+
+
+def _notes_of_units(unit: NDArray[np.intp]) -> list[str]:
+    rows, units = len(unit), int(unit.max()) + 1
+    if units == rows:
+        return []
+    return [f"{rows} decisions of {units} customers: to the intervals each customer is one observation"]

@@ -35,6 +35,16 @@ class Terms:
     def value(self) -> float:
         return float(self.numerator.sum() / self.denominator.sum())
 
+    def by_unit(self, unit: NDArray[np.intp]) -> "Terms":
+        """The same sums over the rows of each unit; ``unit`` numbers the unit of each row, from 0.
+
+        The residual of a unit is the mean of its rows', as they weigh.
+        """
+        weight, weighed = _sums(self.weight, unit), _sums(self.weight * self.residual, unit)
+        plain = _sums(self.residual, unit) / np.bincount(unit)
+        residual = np.divide(weighed, weight, out=plain, where=weight > 0)
+        return Terms(_sums(self.numerator, unit), _sums(self.denominator, unit), weight, residual, self.bias)
+
 
 def allowed(reward: Vector, weight: Vector, logged: Vector | None, target: Vector | None) -> dict[str, Terms]:
     """By name, those that the columns allow: without a model (``logged`` is q, ``target`` v) IPS and SNIPS."""
@@ -101,3 +111,7 @@ def switch_threshold(weight: Vector, residual: Vector, target: Vector) -> float:
 def _largest_bias(weight: Vector, residual: Vector, threshold: float) -> float:
     left_out = float(np.where(weight > threshold, weight, 0.0).mean())
     return left_out * float(np.abs(residual).mean())
+
+
+def _sums(column: Vector, unit: NDArray[np.intp]) -> Vector:
+    return np.bincount(unit, weights=column).astype(np.float64)

@@ -10,6 +10,8 @@ many even rows it is the normal interval.
 
 The *bootstrap* interval is the bootstrap-t (Efron and Tibshirani 1993, section 12.5). It is narrower, and too narrow
 where a few rows hold most of the reward: ``python -m benchmarks.off_policy`` shows both.
+
+A row is here what is independent of the others: of a log that names its customers, all that came of one of them.
 """
 
 import numpy as np

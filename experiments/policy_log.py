@@ -17,7 +17,7 @@ REQUIRED = ("reward", "propensity", "target_probability")
 OF_CANDIDATES = ("reward", "propensity", "action", "candidates")
 """Required instead where the evaluated policy's probabilities are to be made from the candidates."""
 MODEL = ("expected_reward_logged", "expected_reward_target")
-TEXTS = ("decision_id", "action", "candidates")
+TEXTS = ("decision_id", "customer_id", "action", "candidates")
 _OF_OPEN_BANDIT_DATASET = {"reward": "click", "propensity": "propensity_score", "action": "item_id"}
 """What our columns are called in the Open Bandit Dataset; those it has no word for are called as here."""
 _READERS = {
@@ -131,7 +131,9 @@ def _numbers(column: Any) -> NDArray[np.float64]:
 
 def _texts(column: Any) -> NDArray[np.object_]:
     """Missing is ``None``."""
-    return np.asarray(np.ma.filled(np.ma.asarray(column, dtype=object), None), dtype=object)
+    texts = np.array(np.ma.getdata(column), dtype=object)
+    texts[np.ma.getmaskarray(column)] = None
+    return texts
 
 
 def _quoted(name: str) -> str:

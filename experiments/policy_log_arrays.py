@@ -47,8 +47,9 @@ def read_arrays(path: Path) -> LogColumns:
     if logged is not None and expected is not None:
         numbers |= {"expected_reward_logged": logged, "expected_reward_target": expected}
     texts = {"action": _names(arrays, action)}
-    if "decision_id" in arrays:
-        texts["decision_id"] = arrays["decision_id"].astype(str).astype(object)
+    texts |= {
+        name: arrays[name].astype(str).astype(object) for name in ("decision_id", "customer_id") if name in arrays
+    }
 
     def text_of(name: str, row: int) -> object:
         return arrays[name][row - 1].item()

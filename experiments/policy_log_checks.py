@@ -53,7 +53,9 @@ def checked_log(columns: LogColumns) -> Log:
     _require(columns, "target_probability", (target >= 0) & (target <= 1), _expected("target_probability"))
     kept, notes = _once_each(columns)
     numbers = {name: column[kept] for name, column in columns.numbers.items()}
-    names = {name: columns.texts[name][kept] for name in ("action", "decision_id") if name in columns.texts}
+    names = {
+        name: columns.texts[name][kept] for name in ("action", "decision_id", "customer_id") if name in columns.texts
+    }
     return Log(
         numbers["reward"],
         numbers["propensity"],
@@ -63,6 +65,7 @@ def checked_log(columns: LogColumns) -> Log:
         names.get("action"),
         names.get("decision_id"),
         (*columns.notes, *notes),
+        names.get("customer_id"),
     )
 
 

@@ -116,6 +116,7 @@ def _arrays(judged: Judged, reward: Reward) -> dict[str, Any]:
         "n_actions": np.array(len(names)),
         "action_names": np.array(names),
         "decision_id": np.array([row.decision_id for row in rows]),
+        "customer_id": np.array([row.customer_id for row in rows]),
         "action": np.array([place[row.action] for row in rows], dtype=np.int64),
         "position": np.zeros(len(rows), dtype=np.int64),
         "reward": judged.rewards,

@@ -63,4 +63,5 @@ def _log(judged: Judged, reward: Reward) -> Log:
         expected_reward_target=None if target is None else np.array(target),
         action=np.array([row.action for row in rows], dtype=object),
         decision_id=np.array([row.decision_id for row in rows], dtype=object),
+        customer=np.array([row.customer_id for row in rows], dtype=object),
     )

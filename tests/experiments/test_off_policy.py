@@ -138,3 +138,45 @@ def test_that_the_direct_method_trusts_its_model_is_said_beside_it():
 
     assert any("dm" in note for note in with_model.notes)
     assert not any("dm" in note for note in without.notes)
+
+
+@pytest.mark.parametrize("interval", ["gamma", "bootstrap"])
+def test_a_log_that_tells_everything_of_a_customer_four_times_is_no_surer(interval):
+    log, _ = world(np.random.default_rng(7), 500, (0.2, 0.3, 0.5))
+    columns = (log.reward, log.propensity, log.target_probability)
+    customers = np.array([f"c{row}" for row in range(500)], dtype=object)
+    four = Log(*(np.repeat(column, 4) for column in columns), customer=np.repeat(customers, 4))
+
+    once, again = (evaluate(each, seed=1, interval=interval) for each in (Log(*columns), four))
+
+    assert [(one.low, one.high) for one in again.estimates] == [
+        pytest.approx((one.low, one.high), rel=1e-9) for one in once.estimates
+    ]
+    assert any("2000 decisions of 500 customers" in note for note in again.notes)
+
+
+def test_rows_of_nobody_in_particular_and_customers_with_one_decision_change_nothing():
+    log, _ = world(np.random.default_rng(8), 300, (0.0, 0.5, 0.5))
+    columns = (log.reward, log.propensity, log.target_probability)
+    named = np.array([f"c{row}" if row % 2 else None for row in range(300)], dtype=object)
+
+    plain, told = evaluate(Log(*columns), seed=1), evaluate(Log(*columns, customer=named), seed=1)
+
+    assert [one.low for one in told.estimates] == pytest.approx([one.low for one in plain.estimates])
+    assert [one.high for one in told.estimates] == pytest.approx([one.high for one in plain.estimates])
+    assert told.notes == plain.notes
+
+
+def test_intervals_hold_the_truth_where_one_purchase_answers_many_decisions():
+    runs, covered = 200, dict.fromkeys(("ips", "snips"), 0)
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        customer = np.repeat(np.arange(150), 6)
+        bought = (rng.random(150) < 0.3)[customer]  # whatever was offered
+        action = rng.integers(0, 2, len(customer))
+        target = np.array([0.7, 0.3])[action]
+        log = Log(bought.astype(float), np.full(len(customer), 0.5), target, customer=customer.astype(object))
+        for each in evaluate(log).estimates:
+            covered[each.estimator] += each.low <= 0.3 <= each.high
+
+    assert all(count / runs >= 0.91 for count in covered.values()), covered

@@ -23,6 +23,22 @@ def test_log_is_read_from_every_format(tmp_path, suffix):
     assert log.expected_reward_logged is None
 
 
+def test_the_customers_of_a_log_are_read_and_those_of_rows_counted_twice_left_out(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(f"customer_id,{HEADER}\nc,d,a,1,0.5,0.5\n,e,a,1,0.5,0.5\nc,d,a,1,0.5,0.5\n")
+
+    assert read_policy_log(path).customer.tolist() == ["c", None]
+
+
+def test_decisions_without_an_id_are_each_one_of_their_own(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(f"{HEADER}\nd,a,1,0.5,0.5\n,b,0,0.5,0.5\n,a,1,0.5,0.25\n")
+
+    log = read_policy_log(path)
+
+    assert log.decision_id.tolist() == ["d", None, None]
+
+
 @pytest.mark.parametrize(
     ("content", "field"),
     [
