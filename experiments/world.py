@@ -1,15 +1,15 @@
 r"""A world whose customers answer offers in a known way: what offers truly bring can be computed, not only estimated.
 
-Time goes by days. Of customer :math:`i` on day :math:`t` an order of their own comes with :math:`p`, and while an offer
-is open another with :math:`q` where it does not, so that over the :math:`V` days of its validity the offer brings one
-with the chance :math:`e` where no order of their own would come first::
+Time goes by days. Of customer :math:`i` on day :math:`t` an order of their own comes with :math:`p`. The first while an
+offer is open redeems it, though it would have come anyway (subsidy). Who has not come until the offer's last day comes
+then because of it with :math:`e`::
 
-    p = 1 - exp(-rate_i * season_t)        q = 1 - (1 - e) ** (1 / V)
+    p = 1 - exp(-rate_i * season_t)
     e = effect_ij * (1 - fatigue) ** contacts_i
 
-The first order closes the offer and redeems it, whoever would have come anyway too (subsidy). An effect below 0 keeps
-orders of their own away instead. All chance of a day is drawn by (seed, day) for all customers before anything is
-decided, so that two policies meet the same days: common random numbers.
+An effect below 0 keeps that share of their own orders away while the offer is open. All chance of a day is drawn by
+(seed, day) for all customers before anything is decided, so that two policies meet the same days: common random
+numbers.
 """
 
 from dataclasses import dataclass
@@ -191,8 +191,7 @@ def order_chances(world: World, state: State, day: int, is_open: Flags, offer: I
     effect = world.effects_on(day)[np.arange(len(world)), offer]
     # The contact that brought the offer does not tire of itself.
     effect = np.where(is_open, effect * tired(world, np.maximum(state.contacts - 1.0, 0.0)), 0.0)
-    daily = 1.0 - (1.0 - np.abs(effect)) ** (1.0 / world.terms.contact.valid_days)
-    return np.where(effect < 0.0, own * (1.0 - daily), own), np.where(effect > 0.0, daily, 0.0)
+    return own * (1.0 + np.minimum(effect, 0.0)), np.where(state.last_day == day, np.maximum(effect, 0.0), 0.0)
 
 
 def tired(world: World, contacts: Floats) -> Floats:

@@ -44,9 +44,9 @@ def true_effects(world: World, state: State, day: int, customers: Integers) -> T
         own = np.where(is_here, world.own_orders(day + ahead)[customers], 0.0)[:, np.newaxis]
         before = np.maximum((state.contacts[customers] + 1.0) * forgetting**ahead - 1.0, 0.0)
         effect = world.effects_on(day + ahead)[customers] * tired(world, before)[:, np.newaxis]
-        daily = 1.0 - (1.0 - np.abs(effect)) ** (1.0 / contact.valid_days)
-        kept = np.where(effect < 0.0, own * (1.0 - daily), own)
-        added = np.where((effect > 0.0) & is_here[:, np.newaxis], (1.0 - kept) * daily, 0.0)
+        kept = own * (1.0 + np.minimum(effect, 0.0))
+        is_last = is_here[:, np.newaxis] & (ahead == contact.valid_days - 1)
+        added = np.where(is_last, (1.0 - kept) * np.maximum(effect, 0.0), 0.0)
         anyway += terms.customers.margin_rate * spend[:, 0] * own[:, 0]
         orders += still_open * (kept + added - own)
         cost += still_open * (kept + added) * costs

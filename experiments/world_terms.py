@@ -13,8 +13,11 @@ DRIVERS = ("price_sensitivity", "convenience", "novelty")
 
 
 class OfferTruth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An offer of the world. ``uplift`` is the chance, of the average customer who never got an offer before, that it
-    brings an order that would not have been; ``acceptance`` that whoever orders while it is valid redeems it."""
+    """An offer of the world.
+
+    ``uplift`` is the chance, of the average customer who never got an offer before and would not order while it is
+    valid, that it brings an order; ``acceptance`` that whoever orders while it is valid redeems it.
+    """
 
     offer_id: str
     kind: OfferKind = OfferKind.BONUS_POINTS
@@ -25,7 +28,7 @@ class OfferTruth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Currency units for each redemption."""
     cost_rate: float = 0.0
     """Share of the order's amount, for each redemption."""
-    heterogeneity: float = 1.0
+    heterogeneity: float = 1.5
     """Standard deviation of the logarithm of the effect between customers; 0: it is the same for all."""
     appeals_to: str = DRIVERS[0]
     """One of ``DRIVERS``, which the effect rises with."""
@@ -51,14 +54,14 @@ class CustomerTruth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Mean."""
     margin_rate: float = 0.25
     leaving_per_year: float = 0.15
-    shown: float = 0.9
+    shown: float = 0.95
     """How well the attributes that the brand knows tell what moves a customer: their correlation."""
 
 
 class ContactTruth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everybody is decided for every ``every_days``, a part of them each day; an offer is valid ``valid_days``."""
 
-    every_days: int = 7
+    every_days: int = 5
     valid_days: int = 3
     fatigue: float = 0.12
     """By what share a contact of just now lowers the response to the next (of more contacts, as an exponent)."""
@@ -86,34 +89,21 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 OFFERS = (
-    OfferTruth(offer_id="points-2", kind=OfferKind.BONUS_POINTS, value=200, uplift=0.14, cost_amount=1.0),
-    OfferTruth(offer_id="cashback-10", kind=OfferKind.CASHBACK, value=10, uplift=0.16, cost_rate=0.1),
+    OfferTruth(offer_id="points", kind=OfferKind.BONUS_POINTS, value=200, uplift=0.4, cost_amount=2.0),
     OfferTruth(
-        offer_id="delivery",
-        kind=OfferKind.FREE_DELIVERY,
-        uplift=0.15,
-        cost_amount=1.2,
-        heterogeneity=1.2,
-        appeals_to="convenience",
+        offer_id="delivery", kind=OfferKind.FREE_DELIVERY, uplift=0.4, cost_amount=2.5, appeals_to="convenience"
     ),
+    OfferTruth(offer_id="gift", kind=OfferKind.GIFT, uplift=0.4, cost_amount=2.0, appeals_to="novelty"),
     OfferTruth(
-        offer_id="gift",
-        kind=OfferKind.GIFT,
-        uplift=0.16,
-        cost_amount=1.5,
-        heterogeneity=1.2,
-        appeals_to="novelty",
-    ),
-    OfferTruth(
-        offer_id="reminder",
-        kind=OfferKind.INFORMATION,
-        uplift=0.04,
+        offer_id="amount-4",
+        kind=OfferKind.DISCOUNT_AMOUNT,
+        value=4,
+        uplift=0.3,
+        cost_amount=4.0,
         heterogeneity=0.8,
-        appeals_to="price_sensitivity",
-        reverse=True,
     ),
-    OfferTruth(offer_id="amount-3", kind=OfferKind.DISCOUNT_AMOUNT, value=3, uplift=0.17, cost_amount=3.0),
 )
+"""The last is taken up by most and pays for few."""
 
 
 class WorldTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -124,4 +114,4 @@ class WorldTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     season: Season = Season()
     offers: tuple[OfferTruth, ...] = OFFERS
     drift: Drift | None = None
-    budget: float = 0.04
+    budget: float = 0.12

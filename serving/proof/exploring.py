@@ -10,7 +10,7 @@ from serving.proof.rivals import Morning
 
 LEAST_NOTHING = 0.3
 """Nobody learns what offers add without those who get none."""
-POPULAR = 0.2
+POPULAR = 0.1
 PACE = 1.25
 """In days' allotments: what is learned early is of use for longer."""
 _OF_EXPLORING = 6

@@ -72,13 +72,16 @@ class _Loop:
     report: Report
     notes: list[str] = field(default_factory=list)
     price: float = 0.0
+    judgement: Judgement = field(init=False)
 
     def run(self) -> Proof:
         plan = self.plan
         self._live(range(plan.switch), Exploring(self.course))
-        judgement = self._judged()
+        self._take_in(plan.switch)
+        self._learn(plan.tested_from)
+        self.judgement = self._judged(self.programme.known(plan.tested_from), plan.switch)
         self._learn(plan.switch)
-        self._earn_while_learning(may_serve=judgement.verdict.is_passed)
+        self._earn_while_learning()
         self._take_in(plan.fork)
         self._learn(plan.fork)
         totals, treated, untreated = self._futures(self.programme.known(plan.fork))
@@ -91,7 +94,7 @@ class _Loop:
             plan,
             totals,
             [*self.course.values, *treated.values],
-            judgement,
+            self.judgement,
             trial,
             self.course.ledger.limit,
             treated.ledger.charged,
@@ -119,37 +122,41 @@ class _Loop:
         policy = LEARNING if is_learning else EARNING
         return Ours(self.programme, known, policy, course.ledger, known.day, ends, self.price)
 
-    def _judged(self) -> Judgement:
-        """Of the model that knew only what came before the decisions by which it is judged."""
-        plan = self.plan
-        self._take_in(plan.switch)
-        self._learn(plan.tested_from)
-        known = self.programme.known(plan.tested_from)
-        self.report("judging", plan.switch, plan.days)
-        ours = self._ours(known, self.course, plan.days, is_learning=False)
-        last = plan.switch - self.course.world.terms.contact.valid_days
-        judged = judge(self.course, ours, known, range(plan.tested_from, max(last, plan.tested_from) + 1))
+    def _judged(self, known: Known, day: int) -> Judgement:
+        """On a day, of the model that knew only what came before the decisions by which it is judged."""
+        self.report("judging", day, self.plan.days)
+        ours = self._ours(known, self.course, self.plan.days, is_learning=False)
+        last = max(day - self.course.world.terms.contact.valid_days, known.day)
+        judged = judge(self.course, ours, known, range(known.day, last + 1))
         if not judged.verdict.is_passed:
             self.notes.append(
-                f"the gate was not passed on day {plan.switch} ({judged.verdict.finding}): chance went on to decide "
-                "until the last days, where our policy is compared all the same"
+                f"the gate was not passed on day {day} ({judged.verdict.finding}): chance goes on to decide, and our "
+                "policy is compared in the last days all the same"
             )
         return judged
 
-    def _earn_while_learning(self, *, may_serve: bool) -> None:
+    def _earn_while_learning(self) -> None:
+        """Where the gate was not passed it is tried again before each retraining, by what chance decided since."""
         plan, every = self.plan, self.course.world.terms.contact.every_days
+        known = self.programme.known(plan.switch)
         for start in range(plan.switch, plan.fork, every):
             if start > plan.switch:
                 self._take_in(start)
                 if any(start - every < day <= start for day in plan.retrain):
+                    self._judge_again(known, start)
                     self._learn(start)
             days = range(start, min(start + every, plan.fork))
-            if not may_serve:
+            if not self.judgement.verdict.is_passed:
                 self._live(days, Exploring(self.course))
                 continue
-            ours = self._ours(self.programme.known(start), self.course, plan.fork, is_learning=True)
+            known_now = known if start == plan.switch else self.programme.known(start)
+            ours = self._ours(known_now, self.course, plan.fork, is_learning=True)
             self._live(days, ours)
             self.price = ours.price
+
+    def _judge_again(self, known: Known, day: int) -> None:
+        if not self.judgement.verdict.is_passed:
+            self.judgement = self._judged(known, day)
 
     def _futures(self, known: Known) -> tuple[dict[str, Totals], Course, Course]:
         """Of each policy its own, from the same morning; with those of ours and of nothing, which are told."""

@@ -63,7 +63,9 @@ def test_effects_differ_between_customers_around_the_mean_that_is_stated() -> No
 def test_what_the_brand_knows_tells_of_what_moves_customers_as_well_as_stated() -> None:
     made = world(customers=50_000)
 
-    assert np.corrcoef(made.shown[:, 0], made.drivers[:, 0])[0, 1] == pytest.approx(0.9, abs=0.01)
+    assert np.corrcoef(made.shown[:, 0], made.drivers[:, 0])[0, 1] == pytest.approx(
+        made.terms.customers.shown, abs=0.01
+    )
 
 
 def test_contacts_tire_and_make_customers_leave() -> None:
