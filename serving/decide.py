@@ -6,7 +6,7 @@ a store or a random number generator: chance is a hash of the decision's id, so 
 
 from features.entities import Offer
 from features.instant import MICROSECONDS_PER_DAY, Instant
-from features.money import to_money
+from features.money import MONEY_SCALE
 from serving.arbitration import to_minor
 from serving.channel import channel_of_offer, send_moment
 from serving.customer_facts import is_blocked
@@ -82,7 +82,7 @@ def _chosen(case: Case, evaluated: Evaluated, found: Drawn, rank: int, starts: I
         reasons=reasons,
         words=case.offers.phrases[row].told(reasons, is_personal=offer.personalised),
         reserved_cost=to_minor(float(evaluated.values.worst_cost[row])),
-        expected_cost=to_money(float(evaluated.values.expected_cost[row])),
+        expected_cost=round(float(evaluated.values.expected_cost[row]) * MONEY_SCALE),
     )
 
 

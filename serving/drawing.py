@@ -1,6 +1,7 @@
 """The draw: how likely each menu is, what each could bring, and the one that chance chose."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import starmap
 from operator import mul
 
@@ -22,7 +23,7 @@ from experiments.menus import WholeMenu, draw_whole_menu
 from features.events import NO_OFFER
 from serving.decision import Account, Candidate, Imitation, WouldBe
 from serving.offer_evaluation import Case, Evaluated
-from serving.policy import Policy
+from serving.policy import Exploration, Policy
 from serving.shortlist import Shortlist, shortlisted
 from serving.uncertainty import deviations
 
@@ -50,9 +51,13 @@ class Drawn(Struct, frozen=True):
 
 
 class _Free(Struct, frozen=True):
-    """Those that chance chooses among, ``none`` first; ``spread`` and ``seed`` are for Thompson sampling."""
+    """Those that chance chooses among, ``none`` first; ``spread`` and ``seed`` are for Thompson sampling.
+
+    ``at`` are the ``rows`` once more, as columns are asked by them.
+    """
 
     rows: list[int]
+    at: NDArray[np.int64]
     worth: list[float]
     expected: list[float]
     exploring: Exploring
@@ -110,12 +115,15 @@ def _all_pinned(case: Case, evaluated: Evaluated, short: Shortlist, free: _Free)
 def _free(case: Case, evaluated: Evaluated, short: Shortlist) -> _Free:
     policy, predictions = case.policy, case.predictions
     rows = [row for row in short.rows if row not in short.pinned] if short.pinned else short.rows
+    at = np.array(rows, dtype=np.int64)
     is_sampling = policy.exploration == "thompson"
     values, scores = evaluated.values, evaluated.scores
+    expected = values.expected_value[at].tolist()
     return _Free(
         rows=rows,
-        worth=[policy.least_value, *scores[rows].tolist()],
-        expected=[0.0, *values.expected_value[rows].tolist()],
+        at=at,
+        worth=[policy.least_value, *(expected if scores is values.expected_value else scores[at].tolist())],
+        expected=[0.0, *expected],
         exploring=exploration_of(policy),
         limit=evaluated.most - len(short.pinned),
         spread=deviations(scores, values.accept_probability, rows, predictions, policy) if is_sampling else None,
@@ -124,11 +132,16 @@ def _free(case: Case, evaluated: Evaluated, short: Shortlist) -> _Free:
 
 
 def exploration_of(policy: Policy) -> Exploring:
-    if policy.exploration == "softmax":
-        return Softmax(policy.temperature)
-    if policy.exploration == "thompson":
-        return Thompson(policy.draws, policy.epsilon)
-    return EpsilonGreedy(policy.epsilon)
+    return _exploring(policy.exploration, policy.epsilon, policy.temperature, policy.draws)
+
+
+@lru_cache(maxsize=256)
+def _exploring(kind: Exploration, epsilon: float, temperature: float, draws: int) -> Exploring:
+    if kind == "softmax":
+        return Softmax(temperature)
+    if kind == "thompson":
+        return Thompson(draws, epsilon)
+    return EpsilonGreedy(epsilon)
 
 
 def _seed(case: Case) -> int:
@@ -156,7 +169,7 @@ def _candidates(
         )
     none = Candidate(NO_OFFER, 0.0, 0.0, chances[NONE])
     values, named = evaluated.values, case.offers.offers
-    accepts = values.accept_probability[free.rows].tolist()
+    accepts = values.accept_probability[free.at].tolist()
     ids = [named[row].offer_id for row in free.rows]
     if evaluated.scores is values.expected_value:
         return none, *starmap(Candidate, zip(ids, free.expected[1:], accepts, chances[1:], strict=True))
