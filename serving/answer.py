@@ -1,6 +1,6 @@
 """The answer that a decision becomes, and the decision that is left when some of its offers cannot be had."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from experiments.design import Experiment, Variant
 from features.entities import Offer, Target
 from features.events import NO_OFFER
-from serving.decision import ChosenOffer, Decision
+from serving.decision import Candidate, ChosenOffer, Decision
 from serving.refusal import Refusal
 from serving.schemas import ExperimentAnswer, NextBestOfferAnswer, OfferAnswer, TargetAnswer, shown_instant
 
@@ -91,7 +91,6 @@ def without_refused(decision: Decision, refused: Mapping[str, Refusal]) -> Decis
     there, in the very numbers that are logged.
     """
     kept = tuple(chosen for chosen in decision.offers if chosen.offer_id not in refused)
-    lost = sum(one.probability for one in decision.candidates if one.offer_id in refused)
     excluded = dict(decision.excluded)
     for refusal in refused.values():
         excluded[refusal.word] = excluded.get(refusal.word, 0) + 1
@@ -101,18 +100,21 @@ def without_refused(decision: Decision, refused: Mapping[str, Refusal]) -> Decis
         none_probability=decision.none_probability + (0.0 if kept else _of_first(decision)),
         no_offer_reason=None if kept else next(iter(refused.values())).word,
         excluded=excluded,
-        candidates=tuple(
-            replace(one, probability=_moved(one.offer_id, one.probability, refused, lost))
-            for one in decision.candidates
-        ),
+        candidates=without_lost(decision.candidates, refused),
     )
+
+
+def without_lost(candidates: Sequence[Candidate], lost: Collection[str]) -> tuple[Candidate, ...]:
+    """The candidates, the chance of those that cannot be had moved to ``none``."""
+    moved = sum(one.probability for one in candidates if one.offer_id in lost)
+    return tuple(replace(one, probability=_moved(one, lost, moved)) for one in candidates)
 
 
 def _of_first(decision: Decision) -> float:
     return decision.offers[0].propensity if decision.offers else 0.0
 
 
-def _moved(offer_id: str, probability: float, refused: Mapping[str, Refusal], lost: float) -> float:
-    if offer_id in refused:
+def _moved(one: Candidate, lost: Collection[str], moved: float) -> float:
+    if one.offer_id in lost:
         return 0.0
-    return probability + lost if offer_id == NO_OFFER else probability
+    return one.probability + moved if one.offer_id == NO_OFFER else one.probability

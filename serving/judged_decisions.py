@@ -20,6 +20,7 @@ from features.money import from_money
 from features.presented_terms import Outcome, ResponseTerms
 from features.schema import decisions, reservations
 from features.store import Store
+from serving.answer import without_lost
 from serving.applied_policy import holding_policy
 from serving.catalogue_content import Content
 from serving.decision import Candidate
@@ -198,6 +199,8 @@ def _judged(found: FoundDecision, contents: _Contents, policy: Otherwise | None)
             return NOT_MADE_AGAIN
         case = rebuilt(found, found.evidence, content, former)
         target = by_policy(found, case, policy(former)).candidates
+        # Whatever is drawn now: an offer that could not be had then could not have been had by this policy either.
+        target = without_lost(target, found.evidence.lost) if found.evidence.lost else target
     action = answer.offers[0].offer_id if answer.offers else NO_OFFER
     return JudgedDecision(
         decision_id=logged.request.decision_id,

@@ -165,3 +165,34 @@ def test_the_margin_is_that_of_the_spend_less_what_accepted_offers_cost(told: To
     for row in rows_of(margin):
         cost = spent[row["decision_id"]] * 0.25 - row["reward"]
         assert cost > 0 if row["action"] == "tenth" else cost == 0
+
+
+def test_a_judged_policy_could_not_have_had_an_offer_that_was_gone_either(tmp_path: Path) -> None:
+    store, log = open_store(tmp_path / "workspace"), tmp_path / "log.parquet"
+    rare = Offer(offer_id="rare", kind=OfferKind.INFORMATION, cap_total=2)
+    with store.writing() as connection:
+        upsert_offers(connection, [rare, Offer(offer_id="news", kind=OfferKind.INFORMATION, priority=9)], NOW)
+    store.close()
+    for name, epsilon in (("explore", 0.9), ("other", 0.3)):
+        (tmp_path / f"{name}.yaml").write_text(f"epsilon: {epsilon}\n")
+    at = ["--workspace", str(store.workspace)]
+    command(["policy", "apply", str(tmp_path / "explore.yaml"), *at], standalone_mode=False)
+    application = open_application(Settings(workspace=store.workspace), lambda: NOW, "default")
+
+    async def all_at_once() -> None:
+        asked = (json.dumps({"customer_id": f"c{number}"}).encode() for number in range(60))
+        await asyncio.gather(*(next_best_offer(application, one) for one in asked))
+
+    asyncio.run(all_at_once())
+    application.close()
+    asked = ["decisions", "export", "--as-of", AFTER, "--out", str(log), "--policy", str(tmp_path / "other.yaml")]
+    command([*asked, *at], standalone_mode=False)
+
+    found = [
+        (row, {one["offer_id"]: one["probability"] for one in json.loads(row["candidates"])}) for row in rows_of(log)
+    ]
+    lost = [row for row, chances in found if chances.get("rare") == 0.0]
+    assert len(lost) >= 5
+    assert {row["action"] for row in lost} == {"none"}
+    assert [row["propensity"] for row in lost] == pytest.approx([0.6] * len(lost))
+    assert [row["target_probability"] for row in lost] == pytest.approx([0.2] * len(lost))
