@@ -24,7 +24,8 @@ SELECT order_id, any_value(customer_id) AS customer_id, min(occurred_at) AS happ
 """
 _MARGINS = """
 WITH gaps AS (
-    SELECT epoch(happened_at - lag(happened_at) OVER (PARTITION BY customer_id ORDER BY happened_at)) / 86400 AS gap FROM orders
+    SELECT epoch(happened_at - lag(happened_at) OVER (PARTITION BY customer_id ORDER BY happened_at)) / 86400 AS gap
+    FROM orders
 ), rates AS (SELECT count(*) / {days} AS rate FROM orders GROUP BY customer_id)
 SELECT quantile_cont(lines, [0.1, 0.25, 0.5, 0.75, 0.9]), avg(lines) FROM orders
 UNION ALL SELECT quantile_cont(amount, [0.1, 0.25, 0.5, 0.75, 0.9]), avg(amount) FROM orders

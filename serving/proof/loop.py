@@ -71,7 +71,6 @@ class _Loop:
     plan: Schedule
     report: Report
     notes: list[str] = field(default_factory=list)
-    price: float = 0.0
     judgement: Judgement = field(init=False)
 
     def run(self) -> Proof:
@@ -120,7 +119,7 @@ class _Loop:
 
     def _ours(self, known: Known, course: Course, ends: int, *, is_learning: bool) -> Ours:
         policy = LEARNING if is_learning else EARNING
-        return Ours(self.programme, known, policy, course.ledger, known.day, ends, self.price)
+        return Ours(self.programme, known, policy, course.ledger, known.day, ends)
 
     def _judged(self, known: Known, day: int) -> Judgement:
         """On a day, of the model that knew only what came before the decisions by which it is judged."""
@@ -152,7 +151,6 @@ class _Loop:
             known_now = known if start == plan.switch else self.programme.known(start)
             ours = self._ours(known_now, self.course, plan.fork, is_learning=True)
             self._live(days, ours)
-            self.price = ours.price
 
     def _judge_again(self, known: Known, day: int) -> None:
         if not self.judgement.verdict.is_passed:

@@ -10,15 +10,17 @@ from experiments.world_events import customer_ids, instant_of
 from features.money import from_money, to_money
 from serving.decide import decide
 from serving.decision import Decision, DecisionRequest
+from serving.offer_evaluation import Case, evaluate
+from serving.offer_table import OfferTable
 from serving.policy import Policy
 from serving.proof.course import Choice
 from serving.proof.ledger import Ledger
 from serving.proof.programme import Known, Programme
-from serving.proof.rivals import Morning
+from serving.proof.rivals import Morning, clearing_price
 from serving.shadow_price import Pace, next_pace
 
 LEARNING = Policy(version="learning", epsilon=0.3, retention_lift=0.0, value_per_priority=0.0)
-EARNING = Policy(version="earning", epsilon=0.05, retention_lift=0.0, value_per_priority=0.0)
+EARNING = Policy(version="earning", epsilon=0.02, retention_lift=0.0, value_per_priority=0.0)
 """Nothing was learned of coming back and nobody set priorities, so neither counts."""
 
 
@@ -33,7 +35,8 @@ class Ours:
     ledger: Ledger
     starts: int
     ends: int
-    price: float = 0.0
+    price: float = field(init=False)
+    """Of a currency unit of the budget."""
     expected: Floats = field(init=False)
     _pace: Pace | None = None
     _number: dict[str, int] = field(init=False)
@@ -45,6 +48,7 @@ class Ours:
         self._number = {one.offer_id: number for number, one in enumerate(self.programme.world.terms.offers)}
         self._ids = customer_ids(self.programme.world)
         self._charged_before = self.ledger.charged
+        self.price = self._opening_price()
 
     def __call__(self, morning: Morning) -> Choice:
         self._take_pace(morning.day)
@@ -61,13 +65,25 @@ class Ours:
     def decisions(self, morning: Morning) -> Iterator[Decision]:
         """One for each customer of the morning."""
         price = np.full(len(self.programme.offers.offers), self.price) if self.price > 0.0 else None
-        table, brand = replace(self.programme.offers, shadow_price=price), self.programme.brand
+        table = replace(self.programme.offers, shadow_price=price)
         for row in morning.customers.tolist():
-            request = DecisionRequest(
-                self._ids[row], instant_of(morning.day), f"d{morning.day}-{self._ids[row]}", brand, ("app",)
-            )
-            known = self.known
-            yield decide(request, known.states[row], known.histories[row], table, known.predictions[row], self.policy)
+            case = self._case(row, morning.day, table)
+            yield decide(case.request, case.customer, case.history, table, case.predictions, self.policy)
+
+    def _case(self, row: int, day: int, table: OfferTable) -> Case:
+        name, known = self._ids[row], self.known
+        request = DecisionRequest(name, instant_of(day), f"d{day}-{name}", self.programme.brand, ("app",))
+        return Case(request, known.states[row], known.histories[row], table, known.predictions[row], self.policy)
+
+    def _opening_price(self) -> float:
+        """At which one round of everybody's best offers, by our own estimates, comes to the budget of its days."""
+        world, table = self.programme.world, self.programme.offers
+        worth, cost = np.zeros((2, len(world), len(table.offers)))
+        for row in range(len(world)):
+            found = evaluate(self._case(row, self.starts, table))
+            worth[row] = np.where(found.codes == 0, found.scores, 0.0)
+            cost[row] = found.values.expected_cost
+        return clearing_price(worth, cost, self.ledger.per_day * world.terms.contact.every_days)
 
     def chances_and_values(self, morning: Morning) -> tuple[Floats, Floats]:
         """(k, m + 1) each, none last: how likely each action was, and the margin that it is expected to add."""

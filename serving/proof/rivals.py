@@ -67,14 +67,19 @@ def greedy(accept: Floats) -> Chooser:
 def oracle(morning: Morning) -> Integers:
     """To each the offer of the greatest true worth at the price that the allotment has."""
     worth, cost = morning.effects.value, morning.effects.cost
+    return best_at(worth, cost, clearing_price(worth, cost, morning.allotment))
+
+
+def clearing_price(worth: Floats, cost: Floats, allotment: float) -> float:
+    """The lowest price of cost at which the best choices of all come to no more than the allotment; by halving."""
     low, high = 0.0, 0.0
-    if _asked(worth, cost, 0.0) > morning.allotment:
+    if _asked(worth, cost, 0.0) > allotment:
         with np.errstate(divide="ignore", invalid="ignore"):
             high = float(np.nanmax(np.where(cost > 0.0, worth / cost, 0.0)))
         for _ in range(_STEPS):
             middle = (low + high) / 2.0
-            low, high = (middle, high) if _asked(worth, cost, middle) > morning.allotment else (low, middle)
-    return best_at(worth, cost, high)
+            low, high = (middle, high) if _asked(worth, cost, middle) > allotment else (low, middle)
+    return high
 
 
 def best_at(worth: Floats, cost: Floats, price: float) -> Integers:
