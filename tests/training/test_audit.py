@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from features.instant import MICROSECONDS_PER_DAY, MICROSECONDS_PER_HOUR
 from lagniappe import application as command
+from training.audit.waves import Log, wave_starts
 
 CUSTOMERS, DAYS, FIRST_WAVE = 1_500, 140, 56
 EFFECT = 0.25
@@ -90,6 +92,34 @@ def test_what_went_to_sure_buyers_adds_up(biased: tuple[Path, float, dict[str, A
     assert 0 < sure["cost_of_sure"] < sure["wasted"] < sure["cost"]
     rates = [band["bought"] for band in sure["bands"] if band["treatments"] > 50]
     assert rates == sorted(rates)
+
+
+def test_how_long_an_experiment_takes_does_not_hang_on_how_many_customers_are_looked_at(
+    biased: tuple[Path, float, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _, of_all = biased
+    monkeypatch.setattr("training.audit.command.MOST_CUSTOMERS", CUSTOMERS // 3)
+
+    of_some = audited(folder, capsys)
+
+    designs = [found["randomisation"]["designs"][0] for found in (of_all, of_some)]
+    treated = [design["customers"] / design["weeks"] for design in designs]
+    assert treated[1] == pytest.approx(treated[0], rel=0.15)
+    assert any("were drawn by chance" in one for one in of_some["unknown"])
+    assert not any("were drawn by chance" in one for one in of_all["unknown"])
+
+
+def test_a_wave_begins_with_the_week_in_which_its_customers_were_treated() -> None:
+    day = MICROSECONDS_PER_DAY
+    late, early = 100 * day + 23 * MICROSECONDS_PER_HOUR, 107 * day + MICROSECONDS_PER_HOUR
+    log = Log(
+        customers=np.array(["first", *(f"c{number}" for number in range(60))], dtype=object),
+        times=np.array([late, *[early] * 60]),
+        treatment="offer_presented", controls=0, with_propensity=0, accepted=0, treated_ever=61, buyers=1,
+        first_at=0, last_at=200 * day, names_offers=False, discounts=0.0,
+    )  # fmt: skip
+
+    assert wave_starts(log, 28) == [107 * day]
 
 
 def test_costs_that_the_log_does_not_say_are_not_guessed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

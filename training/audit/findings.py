@@ -61,12 +61,23 @@ def find(
 
 def unknowns(log: Log, panel: Panel, selection: Selection, sure_buyers: SureBuyers) -> list[str]:
     """What cannot be known from this log, most important first."""
+    found = [*_unknown_of_treatment(log, selection), *_unknown_of_cost(log, sure_buyers)]
+    if panel.wave.max() == 0:
+        found.append("Whether this week was like others: only one wave has enough before and after it.")
+    if panel.drawn < 1:
+        found.append(
+            f"Sums over everybody: {panel.drawn:.1%} of the customers were drawn by chance to be looked at, and what "
+            "was given away is counted of them alone."
+        )
+    return found
+
+
+def _unknown_of_treatment(log: Log, selection: Selection) -> list[str]:
     found = []
     if not log.controls:
         found.append(
             "Whether any offer changed anything. Nobody was left alone by chance, so those without an offer differ "
-            "from "
-            "those with one in ways that the log may not show; what follows allows only for what it does show."
+            "from those with one in ways that the log may not show; what follows allows only for what it does show."
         )
     if not log.with_propensity:
         found.append(
@@ -83,9 +94,13 @@ def unknowns(log: Log, panel: Panel, selection: Selection, sure_buyers: SureBuye
     if selection.auc > 0.95 or selection.comparable < 0.5:
         found.append(
             f"Anything about {1 - selection.comparable:.0%} of the treated: a rule chose them, and nobody like them "
-            f"went "
-            "without."
+            "went without."
         )
+    return found
+
+
+def _unknown_of_cost(log: Log, sure_buyers: SureBuyers) -> list[str]:
+    found = []
     if not sure_buyers.knows_costs:
         found.append("What the offers cost: no purchase says its discount_amount.")
     elif not log.names_offers:
@@ -96,11 +111,8 @@ def unknowns(log: Log, panel: Panel, selection: Selection, sure_buyers: SureBuye
     if sure_buyers.calibration_error > CALIBRATED:
         found.append(
             f"Exactly who would have bought anyway: the chances are off by {sure_buyers.calibration_error:.1%} on "
-            f"average "
-            "where they can be checked."
+            "average where they can be checked."
         )
-    if panel.wave.max() == 0:
-        found.append("Whether this week was like others: only one wave has enough before and after it.")
     return found
 
 

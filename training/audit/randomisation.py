@@ -58,7 +58,7 @@ def randomisation_of(panel: Panel, learned: Learned, adjusted: Effect, margin_ra
     effect = max(break_even, LEAST_EFFECT)
     chance = float(np.clip(learned.if_not[treated].mean(), 0.001, 0.999))
     explained = _explained(panel, learned)
-    a_week = float(np.bincount(panel.wave[treated]).mean()) * 7 / WAVE_DAYS
+    a_week = float(np.bincount(panel.wave[treated]).mean()) * 7 / WAVE_DAYS / panel.drawn
     deviation = float(np.sqrt(chance * (1 - chance)))
     most_lost = max(adjusted.high, 0.0) * margin - cost_each
     designs = []

@@ -63,7 +63,7 @@ class Panel:
     """A row for each customer known before each wave; (n) but ``features`` (n, len(FEATURES)).
 
     ``bought`` and ``spend`` are of the horizon after the wave began; ``cost`` is what was given away in it (currency
-    units).
+    units). ``drawn`` is the share of all customers that was drawn by chance to be looked at.
     """
 
     wave: Integers
@@ -75,6 +75,7 @@ class Panel:
     cost: Floats
     began: tuple[Instant, ...]
     horizon_days: int
+    drawn: float = 1.0
 
 
 @contextmanager
@@ -139,8 +140,9 @@ def wave_starts(log: Log, horizon_days: int) -> list[Instant]:
         If there is none.
     """
     day = MICROSECONDS_PER_DAY
-    number = (log.times - log.times[0]) // (WAVE_DAYS * day)
-    starts = log.times[0] // day * day + np.arange(int(number[-1]) + 1) * WAVE_DAYS * day
+    first = log.times[0] // day * day
+    number = (log.times - first) // (WAVE_DAYS * day)
+    starts = first + np.arange(int(number[-1]) + 1) * WAVE_DAYS * day
     people = np.array([len(set(log.customers[number == wave])) for wave in range(len(starts))])
     fits = (starts >= log.first_at + LEAST_PAST_DAYS * day) & (starts + horizon_days * day <= log.last_at + 1)
     usable = np.flatnonzero(fits & (people >= FEWEST_TREATED))
@@ -160,7 +162,7 @@ def read_panel(
     """Everybody known before each wave, treated or not."""
     starts = wave_starts(log, horizon_days)
     with open_history(store, brand) as history:
-        history.keep_sample(most_customers, np.random.default_rng(seed))
+        known = history.keep_sample(most_customers, np.random.default_rng(seed))
         parts = [_wave(history, duck, log, start, horizon_days) for start in starts]
     ids = sorted({customer_id for part in parts for customer_id in part.ids})
     places = {customer_id: place for place, customer_id in enumerate(ids)}
@@ -174,6 +176,7 @@ def read_panel(
         **{name: joined(name) for name in _COLUMNS},
         began=tuple(starts),
         horizon_days=horizon_days,
+        drawn=min(most_customers / known, 1.0),
     )
 
 
