@@ -30,6 +30,10 @@ CustomerKey = tuple[str, str, str]
 """Brand, offer and customer."""
 
 
+_OF_ITS_CUSTOMER = frozenset({None, Refusal.CAP_PER_CUSTOMER})
+"""What nobody else's reservation can change."""
+
+
 class Reservation(Struct, frozen=True):
     """``cost`` is the most that the offer may cost, ``limits`` those of the budgets that it shares with others."""
 
@@ -61,10 +65,7 @@ class _Left(Struct):
 
     usage: dict[OfferKey, OfferUsage]
     spending: dict[BudgetKey, Spending]
-    held: dict[CustomerKey, int] = {}
-
-    def has(self, one: Reservation) -> bool:
-        return _refusal(one, self) is None
+    held: dict[CustomerKey, int]
 
 
 def reserve(connection: Connection, wanted: Sequence[Reservation], now: Instant) -> list[Refusal | None]:
@@ -72,11 +73,10 @@ def reserve(connection: Connection, wanted: Sequence[Reservation], now: Instant)
 
     What has expired gives way, but nothing that is still held at ``now``, though it be decided for a later time.
     """
-    left = _left(connection, wanted)
-    if not all(map(left.has, wanted)) and release_expired(connection, min(now, wanted[0].decided_at)):
-        left = _left(connection, wanted)
-    left.held = _held_by_customers(connection, wanted)
-    refusals = [_take(one, left) for one in wanted]
+    refusals = _taken(connection, wanted)
+    is_short = not _OF_ITS_CUSTOMER.issuperset(refusals)
+    if is_short and release_expired(connection, min(now, wanted[0].decided_at)):
+        refusals = _taken(connection, wanted)
     _write(connection, [one for one, refused in zip(wanted, refusals, strict=True) if refused is None])
     return refusals
 
@@ -130,7 +130,11 @@ def _usage_of_limited(connection: Connection, wanted: Sequence[Reservation]) -> 
 
 def _left(connection: Connection, wanted: Sequence[Reservation]) -> _Left:
     limits = [key for one in wanted if one.cost for limit in one.limits for key in limit.keys]
-    return _Left(_usage_of_limited(connection, wanted), read_spending(connection, limits) if limits else {})
+    return _Left(
+        usage=_usage_of_limited(connection, wanted),
+        spending=read_spending(connection, limits) if limits else {},
+        held=_held_by_customers(connection, wanted),
+    )
 
 
 def _is_limited(offer: Offer) -> bool:
@@ -154,6 +158,12 @@ def _refusal_of_its_own(one: Reservation, used: OfferUsage) -> Refusal | None:
     if offer.budget is not None and used.committed + one.cost > offer.budget:
         return Refusal.BUDGET
     return None
+
+
+def _taken(connection: Connection, wanted: Sequence[Reservation]) -> list[Refusal | None]:
+    """In order, so that what is given to one is not there for those after."""
+    left = _left(connection, wanted)
+    return [_take(one, left) for one in wanted]
 
 
 def _take(one: Reservation, left: _Left) -> Refusal | None:

@@ -95,6 +95,15 @@ def test_what_expires_unseen_is_free_again(store: Store) -> None:
     assert spending(store).committed == to_money(2)
 
 
+def test_what_expired_gives_way_to_all_who_come_together(store: Store) -> None:
+    under, later = limits(campaigns={"spring": {"amount": 4}}), NOW + 2 * DAY
+    reserved(store, wanted(1, under))
+
+    refusals = reserved(store, wanted(2, under, at=later), wanted(3, under, at=later), now=later)
+
+    assert refusals == [None, None]
+
+
 def test_a_declined_offer_gives_its_share_back(store: Store) -> None:
     under = limits(campaigns={"spring": {"amount": 2}})
     reserved(store, wanted(0, under))
