@@ -55,8 +55,8 @@ class DayValue:
 
 @dataclass(slots=True)
 class Course:
-    """Of each day what was decided and what that was truly worth; where there is a narrator also the realised margins
-    (n), and ``told``, the events that nobody has taken in yet."""
+    """Of each day what was decided; where there is a narrator also what that was truly worth, the realised margins (n),
+    and ``told``, the events that nobody has taken in yet."""
 
     world: World
     state: State
@@ -91,7 +91,8 @@ class Course:
         morning = Morning(self.world, self.state, day, customers, effects, self.ledger.per_day)
         choice = decide(morning)
         made = self.ledger.within(customers, choice.offers)
-        value = _value(morning, made)
+        if self.narrator is not None:
+            self.values.append(_value(morning, made))
         # An offer that the budget had no room for is answered with none, and how likely that was is not known.
         propensity = np.where(made == choice.offers, choice.propensity, np.nan)
         present(self.world, self.state, day, customers, made)
@@ -105,7 +106,6 @@ class Course:
         decided = Decisions(customers, made, propensity)
         self.decided.append(decided)
         self.effects.append(effects)
-        self.values.append(value)
         if self.narrator is not None:
             self.told.append(self.narrator.tell(day, decided, lived))
             self.margins.append(self.world.terms.customers.margin_rate * lived.amount - lived.cost)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.world import NOTHING, Floats, Integers, State, World
-from experiments.world_effects import TrueEffects
+from experiments.world_effects import TrueEffects, true_effects
 
 _STEPS = 60
 _OF_RANDOM = 5
@@ -65,9 +65,12 @@ def greedy(accept: Floats) -> Chooser:
 
 
 def oracle(morning: Morning) -> Integers:
-    """To each the offer of the greatest true worth at the price that the allotment has."""
-    worth, cost = morning.effects.value, morning.effects.cost
-    return best_at(worth, cost, clearing_price(worth, cost, morning.allotment))
+    """To each the offer of the greatest true worth at the price of the budget: that at which, were everybody decided
+    for this morning, they would be offered as much as the allotments of a round of days come to."""
+    world, round_days = morning.world, morning.world.terms.contact.every_days
+    everybody = true_effects(world, morning.state, morning.day, np.arange(len(world)))
+    price = clearing_price(everybody.value, everybody.cost, morning.allotment * round_days)
+    return best_at(morning.effects.value, morning.effects.cost, price)
 
 
 def clearing_price(worth: Floats, cost: Floats, allotment: float) -> float:

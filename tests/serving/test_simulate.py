@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 from typer.testing import CliRunner
 
 from experiments.world import NOTHING, begin, make_world
 from experiments.world_effects import true_effects
-from experiments.world_terms import OfferTruth, WorldTerms
+from experiments.world_terms import ContactTruth, OfferTruth, WorldTerms
 from lagniappe import application
 from serving.proof.course import Course
 from serving.proof.ledger import open_ledger, rationed
 from serving.proof.loop import certainly
-from serving.proof.rivals import Morning, always, at_random, cost_of, nothing, oracle
+from serving.proof.rivals import Morning, always, at_random, best_at, clearing_price, cost_of, nothing, oracle
 from serving.proof.schedule import fewest_days, schedule
 
 POLICIES = ["nothing", "random", "most-popular", "greedy-response", "ours", "oracle"]
@@ -101,7 +102,9 @@ def test_an_unknown_key_of_a_world_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def morning(allotment: float, *offers: OfferTruth, customers: int = 400) -> Morning:
-    made = make_world(WorldTerms(offers=offers) if offers else WorldTerms(), customers, seed=1)
+    """One on which everybody is decided for."""
+    terms = WorldTerms(contact=ContactTruth(every_days=1, valid_days=1))
+    made = make_world(structs.replace(terms, offers=offers) if offers else terms, customers, seed=1)
     state, everybody = begin(made), np.arange(customers)
     return Morning(made, state, 0, everybody, true_effects(made, state, 0, everybody), allotment)
 
@@ -119,6 +122,18 @@ def test_the_oracle_earns_most_of_all_within_the_allotment() -> None:
         others_worth, others_cost = outcome(choose(asked))
         assert others_cost <= 20.0
         assert worth > others_worth
+
+
+def test_the_price_of_the_budget_is_that_at_which_it_is_just_spent() -> None:
+    effects = morning(allotment=0.0).effects
+
+    def spent(price: float) -> float:
+        return float(cost_of(effects.cost, best_at(effects.value, effects.cost, price)).sum())
+
+    price = clearing_price(effects.value, effects.cost, 20.0)
+
+    assert spent(price) <= 20.0 < spent(price * 0.99)
+    assert clearing_price(effects.value, effects.cost, 1e9) == 0.0
 
 
 def test_with_money_enough_the_oracle_makes_each_the_best_offer() -> None:
