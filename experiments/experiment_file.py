@@ -1,6 +1,7 @@
 """Reading an experiment from a YAML or JSON file, or from any mapping: everything checked once, here."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from features.instant import Instant
 LARGEST_PART = 9
 """Weights may be parts, as in 2 : 1; a larger whole number is taken for a per cent."""
 _WEIGHT_TOLERANCE = 1e-6
+_LARGEST = sys.float_info.max
 
 _Parser = Callable[[str, object], Any]
 
@@ -115,7 +117,7 @@ def _parse_name(field: str, value: object) -> str:
 
 
 def _parse_number(field: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
         raise FieldError(field, value, "a number")
     return float(value)
 

@@ -1,6 +1,5 @@
 """The numbers of a decision policy that people may set: between what, and which of them a variant may set too."""
 
-import math
 from typing import NamedTuple
 
 from features.errors import FieldError
@@ -57,7 +56,7 @@ def read_number(field: str, name: str, value: object) -> float | int:
     allowed = NUMBERS[name]
     what = "a whole number" if allowed.is_whole else "a number"
     expected = f"{what} from {allowed.low:.16g} to {allowed.high:.16g}"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise FieldError(field, value, expected)
     if not allowed.low <= value <= allowed.high or (allowed.is_whole and value != int(value)):
         raise FieldError(field, value, expected)

@@ -31,5 +31,12 @@ def shown(value: object) -> str:
     >>> shown("a\\nb"), shown(1.5)
     ("'a?b'", '1.5')
     """
-    text = f"'{_CONTROL.sub('?', value)}'" if isinstance(value, str) else _CONTROL.sub("?", repr(value))
+    text = f"'{_CONTROL.sub('?', value)}'" if isinstance(value, str) else _CONTROL.sub("?", _repr(value))
     return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
+
+
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes out no integer of more than some thousand digits
+        return f"a value of {type(value).__name__} too long to write out"

@@ -5,11 +5,14 @@ any other name is taken as that of an attribute. A test is a value, a list of va
 ``min``, ``max``, ``in``, ``not_in``. What is not known of a customer meets no condition but ``not_in``.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeGuard
 
 Value = float | str | bool | None
+_LARGEST = sys.float_info.max
 
 
 class Subject(StrEnum):
@@ -64,13 +67,16 @@ def _condition(subject: Subject, name: str, test: object) -> Condition:
     if not isinstance(test, Mapping):
         return Condition(subject, name, among=_values(name, test))
     unknown = set(test) - {"min", "max", "in", "not_in"}
-    if unknown or not test:
+    if unknown or all(bound is None for bound in test.values()):
         raise ValueError(f"eligibility.{name}: got {dict(test)!r}, expected any of min, max, in, not_in")
+    least, most = _number(name, test.get("min")), _number(name, test.get("max"))
+    if least is not None and most is not None and least > most:
+        raise ValueError(f"eligibility.{name}: got min {least:g} and max {most:g}, expected a min up to the max")
     return Condition(
         subject,
         name,
-        least=_number(name, test.get("min")),
-        most=_number(name, test.get("max")),
+        least=least,
+        most=most,
         among=_values(name, test["in"]) if "in" in test else None,
         not_among=_values(name, test["not_in"]) if "not_in" in test else frozenset(),
     )
@@ -79,15 +85,19 @@ def _condition(subject: Subject, name: str, test: object) -> Condition:
 def _number(name: str, bound: object) -> float | None:
     if bound is None:
         return None
-    if isinstance(bound, bool) or not isinstance(bound, int | float):
+    if not _is_number(bound):
         raise ValueError(f"eligibility.{name}: got {bound!r}, expected a number")
     return float(bound)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _values(name: str, asked: object) -> frozenset[Value]:
     values = asked if isinstance(asked, list | tuple | set | frozenset) else [asked]
     for value in values:
-        if not isinstance(value, str | int | float | bool):
+        if not isinstance(value, str | bool) and not _is_number(value):
             raise ValueError(f"eligibility.{name}: got {value!r}, expected a text, a number or a list of them")
     return frozenset(values)
 

@@ -37,6 +37,7 @@ _EXPLORATION = ("kind", "epsilon", "temperature", "draws", "prior_outcomes", "bo
 _SUPPRESSION = ("decline_days", "decline_scope", "unsubscribe_days")
 _DIVERSITY = ("most_per_category",)
 _RULES = ("pins", "boosts", "contexts", "exclusions", "groups", "gaps", "caps", "rules", "apprentice")
+_LIMITS = ("gaps", "caps")
 _SECTIONS = ("exploration", "suppression", "diversity", "weights")
 _OTHER = ("name", "extends", "salt", "message_channels", "personal_purposes")
 NAMES = (*_OTHER, *NUMBERS, *_SECTIONS, *_RULES)
@@ -111,7 +112,12 @@ def parse_policy(document: Mapping[str, Any], timezone: str = "UTC") -> PolicyFi
 
 def with_file(base: Policy, given: PolicyFile) -> Policy:
     """The policy with everything that a file sets."""
-    return replace(base, **given.settings, rules=structs.replace(base.rules, **given.rules))
+    parts = {name: part for name, part in given.rules.items() if name not in _LIMITS}
+    if len(parts) < len(given.rules):
+        gaps = tuple(limit for limit in base.rules.limits if limit.is_gap)
+        caps = tuple(limit for limit in base.rules.limits if not limit.is_gap)
+        parts["limits"] = (*given.rules.get("gaps", gaps), *given.rules.get("caps", caps))
+    return replace(base, **given.settings, rules=structs.replace(base.rules, **parts))
 
 
 def _settings(known: Mapping[str, object]) -> dict[str, Any]:
@@ -157,18 +163,17 @@ _TEXTS: dict[str, Callable[[str, object], Any]] = {
 
 
 def _rules(known: Mapping[str, object], timezone: str) -> dict[str, Any]:
-    """The parts of :class:`PolicyRules` that are set."""
+    """The parts of :class:`PolicyRules` that are set; of its limits gaps and caps, each by itself."""
     readers: dict[str, Callable[[str, object], Any]] = {
         "pins": several(pin_of(timezone)),
         "boosts": several(boost_of(timezone)),
         "contexts": several(boost_of(timezone)),
         "exclusions": several(exclusion_of(timezone)),
         "groups": several(group_of),
+        "gaps": several(gap_of),
+        "caps": several(cap_of),
     }
     found = {name: read(name, known[name]) for name, read in readers.items() if name in known}
-    if "gaps" in known or "caps" in known:
-        gaps = several(gap_of)("gaps", known.get("gaps", []))
-        found["limits"] = (*gaps, *several(cap_of)("caps", known.get("caps", [])))
     named = rules_of(timezone)("rules", known.get("rules", {}))
     if "apprentice" in known:
         off = known["apprentice"] is False

@@ -1,6 +1,5 @@
 """Readers of the parts of a policy file: each takes the field's name and whatever came, and gives a typed value."""
 
-import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -66,7 +65,7 @@ def number(low: float, high: float, *, above: bool = False) -> Reader[float]:
     expected = f"a number {'above' if above else 'from'} {low:g} to {high:g}"
 
     def read(field: str, value: object) -> float:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not low <= value <= high or (above and value == low):  # type: ignore[operator]
             raise FieldError(field, value, expected)
         return float(value)  # type: ignore[arg-type]
@@ -176,10 +175,10 @@ def cap_of(field: str, value: object) -> Limit:
 def apprentice_of(rules: Mapping[str, tuple[Step, ...]]) -> Reader[Apprentice]:
     def read(field: str, value: object) -> Apprentice:
         known = fields_of(field, value, ("rule",), ("rule",))
-        if known["rule"] not in rules:
+        rule = name_of(within(field, "rule"), known["rule"])
+        if rule not in rules:
             expected = f"a name of 'rules': {', '.join(rules) or 'there is none'}"
-            raise FieldError(within(field, "rule"), known["rule"], expected, "unknown")
-        rule = str(known["rule"])
+            raise FieldError(within(field, "rule"), rule, expected, "unknown")
         return Apprentice(rule, rules[rule])
 
     return read

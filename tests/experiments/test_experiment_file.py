@@ -82,6 +82,7 @@ def test_weights_are_shares_per_cents_or_parts(weights, expected):
         (minimal(variants=[{"name": "a", "weight": 0}, {"name": "b", "weight": 1}]), "variants[0].weight"),
         (minimal(variants=[{"name": "a", "weight": -1}, {"name": "b", "weight": 2}]), "variants[0].weight"),
         (minimal(variants=[{"name": "a", "weight": float("nan")}, {"name": "b"}]), "variants[0].weight"),
+        (minimal(variants=[{"name": "a", "weight": 10**400}, {"name": "b"}]), "variants[0].weight"),
         (minimal(control="c"), "control"),
         (minimal(unit="household"), "unit"),
         (minimal(share=0), "share"),

@@ -1,5 +1,6 @@
 """Policy files: what they say, and how each thing that is wrong in one is told."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,17 @@ def test_what_is_not_said_stays_as_it_was() -> None:
         ({"caps": [{"count": 1}]}, "caps[0].days", "either days or hours"),
         ({"caps": [{"count": 1.5, "days": 1}]}, "caps[0].count", "a whole number"),
         ({"apprentice": {"rule": "spring"}}, "apprentice.rule", "a name of 'rules': there is none"),
+        ({"apprentice": {"rule": ["spring"]}, "rules": {"spring": []}}, "apprentice.rule", "an id"),
+        ({"epsilon": 10**400}, "epsilon", "a number from 0 to 1"),
+        ({"epsilon": 10**5000}, "epsilon", "a number from 0 to 1"),
+        ({"shortlist": math.inf}, "shortlist", "a whole number from 1 to 1000"),
+        ({"gaps": [{"hours": 10**400}]}, "gaps[0].hours", "a number above 0"),
+        ({"gaps": [{"hours": math.nan}]}, "gaps[0].hours", "a number above 0"),
+        ({"pins": [{"offer": "a", "customers": {"age": {"max": math.nan}}}]}, "pins[0].customers", "expected a number"),
+        ({"pins": [{"offer": "a", "customers": {"age": {"max": 10**400}}}]}, "pins[0].customers", "expected a number"),
+        ({"pins": [{"offer": "a", "customers": {"age": [math.nan]}}]}, "pins[0].customers", "expected a text"),
+        ({"pins": [{"offer": "a", "customers": {"age": {"max": None}}}]}, "pins[0].customers", "any of min, max"),
+        ({"pins": [{"offer": "a", "customers": {"age": {"min": 50, "max": 17}}}]}, "pins[0].customers", "min up to"),
         ({"diversity": {"most_per_category": 21}}, "diversity.most_per_category", "a whole number from 0 to 20"),
     ],
 )
@@ -110,6 +122,24 @@ def test_what_is_wrong_is_told_with_its_field_and_what_was_expected(
 
     assert told.value.field == field
     assert expected in told.value.expected
+
+
+def test_a_number_too_long_to_write_out_is_told_all_the_same() -> None:
+    with pytest.raises(FieldError) as told:
+        parse_policy({"epsilon": 10**5000})
+
+    assert str(told.value) == "epsilon: got a value of int too long to write out, expected a number from 0 to 1"
+
+
+def test_gaps_leave_the_caps_of_the_policy_extended_as_they_are_and_the_other_way_round() -> None:
+    base = read({"gaps": [{"hours": 24}], "caps": [{"count": 3, "days": 7}]})
+
+    caps = with_file(base, parse_policy({"caps": [{"count": 1, "days": 1}]})).rules.limits
+    gaps = with_file(base, parse_policy({"gaps": [{"hours": 2}]})).rules.limits
+
+    assert caps == (Limit(24.0, 1, is_gap=True), Limit(24.0, 1))
+    assert gaps == (Limit(2.0, 1, is_gap=True), Limit(168.0, 3))
+    assert with_file(base, parse_policy({"gaps": [], "caps": []})).rules.limits == ()
 
 
 def test_a_cycle_of_offers_that_yield_to_one_another_is_named() -> None:
