@@ -36,10 +36,6 @@ class Purse(Struct, frozen=True):
     starts_at: Instant = FAR_PAST
     ends_at: Instant = FAR_FUTURE
 
-    @property
-    def is_dated(self) -> bool:
-        return self.starts_at != FAR_PAST or self.ends_at != FAR_FUTURE
-
 
 class CostShare(Struct, frozen=True):
     """Of the ``revenue`` of so many days, the present one among them; it is 0 until it was reckoned."""

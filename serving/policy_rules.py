@@ -114,10 +114,6 @@ class PolicyRules(Struct, frozen=True, omit_defaults=True, cache_hash=True):
     apprentice: Apprentice | None = None
 
     @property
-    def has_any(self) -> bool:
-        return self != NO_RULES
-
-    @property
     def asks_for_channels(self) -> bool:
         """Whether it matters by which channel something went out before."""
         return any(limit.channels for limit in self.limits)

@@ -28,8 +28,6 @@ OfferKey = tuple[str, str]
 """Brand and offer."""
 CustomerKey = tuple[str, str, str]
 """Brand, offer and customer."""
-
-
 _OF_ITS_CUSTOMER = frozenset({None, Refusal.CAP_PER_CUSTOMER})
 """What nobody else's reservation can change."""
 
