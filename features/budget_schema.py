@@ -38,3 +38,24 @@ brand_revenues = Table(
     Column("until", BigInteger, nullable=False),
 )
 """What customers paid in the days before ``until``, less refunds."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("holder", Text, primary_key=True),
+    Column("brand", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+)
+"""What a worker may give away by itself, in units or in money; counted as given away already by ``offer_usage`` and
+``budget_usage``, moved in the same transaction.
+"""
+
+lease_holders = Table(
+    "lease_holders",
+    metadata,
+    Column("holder", Text, primary_key=True),
+    Column("expires_at", BigInteger, nullable=False),
+)
+"""Until when a worker may spend what it holds."""

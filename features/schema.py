@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, T
 
 from features.budget_schema import metadata as metadata
 
-REVISION = "0007"
+REVISION = "0008"
 """The revision of ``migrations/`` that makes the tables below."""
 
 brands = Table(

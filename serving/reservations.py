@@ -249,12 +249,18 @@ def _move(connection: Connection, changes: Iterable[_Change], count: int) -> Non
                 of_budgets[budget] = of_budgets.get(budget, NOTHING_SPENT).plus(moved_by)
     nothing_charged = 0
     rows = [(*key, issued, cost, nothing_charged, expected) for key, (issued, cost, expected) in of_offers.items()]
-    if rows:
-        _ADD[connection.dialect.name].execute(connection, sorted(rows))
+    add_to_usage(connection, rows)
     if of_budgets:
         _ADD_TO_BUDGETS[connection.dialect.name].execute(
             connection, [(*key, *moved_by) for key, moved_by in sorted(of_budgets.items())]
         )
+
+
+def add_to_usage(connection: Connection, rows: Iterable[Row]) -> None:
+    """Move the counters of offers by so much, each row in the order of the table's columns."""
+    ordered = sorted(rows)
+    if ordered:
+        _ADD[connection.dialect.name].execute(connection, ordered)
 
 
 def _adding(insert_into: Callable[[Table], Any]) -> Prepared:

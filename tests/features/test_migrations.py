@@ -55,7 +55,7 @@ def test_profiles_of_the_first_revision_are_packed_anew(store: Store) -> None:
         connection.execute(text("DROP TABLE catalogues"))
         connection.execute(text("DROP TABLE policies"))
         connection.execute(text("DROP TABLE applied_policies"))
-        for table in ("budget_usage", "budget_prices", "brand_revenues"):
+        for table in ("budget_usage", "budget_prices", "brand_revenues", "leases", "lease_holders"):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("ALTER TABLE offer_usage DROP COLUMN cost_expected"))
         connection.execute(text("ALTER TABLE reservations DROP COLUMN cost_expected"))
